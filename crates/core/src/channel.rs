@@ -1,0 +1,263 @@
+//! The channel: a socketpair between two adjacent generations that carries frames and descriptors.
+//!
+//! Descriptors arrive attached to some byte of the stream; they queue up here and each frame takes as many as its
+//! header announced, in order. What no frame took is closed with the channel.
+
+use crate::message::{Frame, Malformed, decode};
+use crate::sys;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, sendmsg, shutdown, socketpair,
+};
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
+
+/// More descriptors than the kernel lets one message carry (SCM_MAX_FD, unix(7)), so that none is ever cut off.
+const MOST_DESCRIPTORS: usize = 253;
+
+/// Makes the two ends of a channel: close-on-exec, not blocking.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+}
+
+/// Sends without waiting, from any thread: for the frames whose moment matters. False: the other side is gone, has
+/// stopped listening, or has not read for a long time.
+pub fn send_now(end: BorrowedFd<'_>, frame: &Frame) -> bool {
+    let bytes = frame.encode();
+    // A frame of a few bytes is taken whole or not at all (unix(7): a stream socket's buffer is far larger).
+    rustix::net::send(end, &bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).is_ok_and(|sent| sent == bytes.len())
+}
+
+/// What a read gave.
+#[derive(Debug)]
+pub enum Received {
+    /// A frame and the descriptors that belong to it.
+    Frame(Frame, Vec<OwnedFd>),
+    /// The other side closed, or died.
+    End,
+    /// The other side does not speak our language.
+    Malformed(Malformed),
+}
+
+/// Opens an end for use on the runtime: what comes in, and a queue for what goes out. The queue never blocks; it is
+/// written by a task of its own that ends when the queue is dropped and empty, or the other side is gone.
+pub fn open(end: Arc<OwnedFd>) -> io::Result<(Incoming, Outgoing)> {
+    rustix::io::ioctl_fionbio(&*end, true)?;
+    let socket = Arc::new(sys::watch(end)?);
+    let (queue, frames) = mpsc::unbounded_channel();
+    tokio::spawn(write_all(Arc::clone(&socket), frames));
+    Ok((Incoming { socket, bytes: Vec::new(), descriptors: VecDeque::new() }, Outgoing { queue }))
+}
+
+/// What goes out.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    queue: mpsc::UnboundedSender<(Frame, Option<OwnedFd>)>,
+}
+
+impl Outgoing {
+    /// Queues a frame. To a side that is gone it means nothing: its end shows on the incoming half.
+    pub fn send(&self, frame: Frame) {
+        let _ = self.queue.send((frame, None));
+    }
+
+    /// Queues a frame with the descriptor that belongs to it.
+    pub fn send_with(&self, frame: Frame, descriptor: OwnedFd) {
+        let _ = self.queue.send((frame, Some(descriptor)));
+    }
+}
+
+async fn write_all(socket: Arc<AsyncFd<Arc<OwnedFd>>>, mut frames: mpsc::UnboundedReceiver<(Frame, Option<OwnedFd>)>) {
+    while let Some((frame, descriptor)) = frames.recv().await {
+        let bytes = frame.encode();
+        let mut sent = 0;
+        while sent < bytes.len() {
+            let rest = &bytes[sent..];
+            let descriptor = if sent == 0 { descriptor.as_ref() } else { None };
+            let some = |end: &Arc<OwnedFd>| send_some(end.as_fd(), rest, descriptor.map(AsFd::as_fd).as_slice());
+            match socket.async_io(Interest::WRITABLE, some).await {
+                Ok(some) => sent += some,
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// What comes in.
+pub struct Incoming {
+    socket: Arc<AsyncFd<Arc<OwnedFd>>>,
+    bytes: Vec<u8>,
+    descriptors: VecDeque<OwnedFd>,
+}
+
+impl Incoming {
+    /// The next frame. Cancel-safe.
+    pub async fn receive(&mut self) -> Received {
+        loop {
+            if let Some(received) = self.buffered() {
+                return received;
+            }
+            let read = self.socket.async_io(Interest::READABLE, |end| receive_some(end.as_fd())).await;
+            if !self.take(read) {
+                return Received::End;
+            }
+        }
+    }
+
+    /// A frame that has already arrived, without waiting. `None`: nothing whole is there.
+    pub fn arrived(&mut self) -> Option<Received> {
+        loop {
+            if let Some(received) = self.buffered() {
+                return Some(received);
+            }
+            match receive_some(self.socket.get_ref().as_fd()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                read => {
+                    if !self.take(read) {
+                        return Some(Received::End);
+                    }
+                }
+            }
+        }
+    }
+
+    /// From here on the other side's sends fail; what it had sent before can still be read. This is what makes
+    /// "did it say SERVING before our deadline?" a question with one answer: the kernel orders the two.
+    pub fn stop_listening(&self) {
+        let _ = shutdown(self.socket.get_ref().as_fd(), Shutdown::Read);
+    }
+
+    /// False at the end of the stream: closed, or broken by the other side's death with our bytes unread (unix(7)).
+    fn take(&mut self, read: io::Result<(Vec<u8>, Vec<OwnedFd>)>) -> bool {
+        let Ok((bytes, descriptors)) = read else { return false };
+        self.descriptors.extend(descriptors);
+        let more = !bytes.is_empty();
+        self.bytes.extend(bytes);
+        more
+    }
+
+    fn buffered(&mut self) -> Option<Received> {
+        match decode(&mut self.bytes) {
+            Ok(None) => None,
+            Ok(Some((frame, count))) => {
+                let count = count.min(self.descriptors.len());
+                Some(Received::Frame(frame, self.descriptors.drain(..count).collect()))
+            }
+            Err(malformed) => Some(Received::Malformed(malformed)),
+        }
+    }
+}
+
+fn send_some(end: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    Ok(sendmsg(end, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?)
+}
+
+fn receive_some(end: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut bytes = vec![0; 16 * 1024];
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let received = recvmsg(end, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, flags)?;
+    let mut descriptors = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            descriptors.extend(rights);
+        }
+    }
+    bytes.truncate(received.bytes);
+    Ok((bytes, descriptors))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listener::{Address, Source};
+    use crate::message::Offered;
+    use std::net::TcpListener;
+    use std::os::fd::AsRawFd;
+
+    fn offered(name: &str) -> Frame {
+        let address = Address::Tcp { ip: [127, 0, 0, 1].into(), port: 1 };
+        Frame::Listener(Offered { name: name.into(), address, source: Source::Generation, file: None, tickets: None })
+    }
+
+    async fn next(channel: &mut Incoming) -> (Frame, Vec<OwnedFd>) {
+        match channel.receive().await {
+            Received::Frame(frame, descriptors) => (frame, descriptors),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn each_frame_gets_its_own_descriptors_close_on_exec() {
+        let (a, b) = pair().unwrap();
+        let ((_keep, a), (mut b, _)) = (open(a.into()).unwrap(), open(b.into()).unwrap());
+        let one = TcpListener::bind("127.0.0.1:0").unwrap();
+        let two = TcpListener::bind("127.0.0.1:0").unwrap();
+        a.send_with(offered("one"), one.try_clone().unwrap().into());
+        a.send(Frame::Given);
+        a.send_with(offered("two"), two.try_clone().unwrap().into());
+        for (name, listener) in [("one", Some(&one)), ("", None), ("two", Some(&two))] {
+            let (frame, mut descriptors) = next(&mut b).await;
+            let Some(listener) = listener else {
+                assert_eq!((frame, descriptors.len()), (Frame::Given, 0));
+                continue;
+            };
+            assert_eq!(frame, offered(name));
+            let descriptor = descriptors.pop().unwrap();
+            assert!(rustix::io::fcntl_getfd(&descriptor).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
+            let same = TcpListener::from(descriptor);
+            assert_eq!(same.local_addr().unwrap(), listener.local_addr().unwrap());
+            assert_ne!(same.as_raw_fd(), listener.as_raw_fd());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_other_sides_death_is_the_end() {
+        let (a, b) = pair().unwrap();
+        let (mut b, _queue) = open(b.into()).unwrap();
+        assert!(send_now(a.as_fd(), &Frame::Serving));
+        drop(a);
+        assert_eq!(next(&mut b).await.0, Frame::Serving);
+        assert!(matches!(b.receive().await, Received::End));
+    }
+
+    #[tokio::test]
+    async fn serving_is_either_said_before_the_deadline_or_refused() {
+        let (old, new) = pair().unwrap();
+        let (mut old, _queue) = open(old.into()).unwrap();
+        assert!(send_now(new.as_fd(), &Frame::Serving));
+        old.stop_listening();
+        assert!(
+            matches!(old.arrived(), Some(Received::Frame(Frame::Serving, _))),
+            "what was said before is still heard"
+        );
+        assert!(!send_now(new.as_fd(), &Frame::Serving), "what comes later is refused");
+        assert!(matches!(old.arrived(), Some(Received::End)));
+    }
+
+    #[tokio::test]
+    async fn frames_beyond_the_socket_buffer_arrive_whole() {
+        let (a, b) = pair().unwrap();
+        let ((_keep, a), (mut b, _)) = (open(a.into()).unwrap(), open(b.into()).unwrap());
+        let frame = Frame::Failing("x".repeat(60_000));
+        for _ in 0..20 {
+            a.send(frame.clone());
+        }
+        for _ in 0..20 {
+            assert_eq!(next(&mut b).await.0, frame);
+        }
+    }
+}

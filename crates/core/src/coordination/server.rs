@@ -1,0 +1,149 @@
+//! Answers the coordination socket: many clients at once, none of which can hurt another. Clients that say nothing,
+//! too much or nonsense are closed; those that were heard stay until they are answered, even after `stop`.
+
+use super::{Answer, Ask, BACKLOG, Bound, Question, frame};
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+/// How many clients may be connected at once; beyond that the longest silent one makes room.
+pub const MAX_CLIENTS: usize = 64;
+/// How long a client may take to ask, or to take its answer.
+pub const SILENCE: Duration = Duration::from_secs(5);
+/// How long to wait when the process is out of descriptors.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// The acceptor. Dropping it stops accepting.
+#[derive(Debug)]
+pub struct Server {
+    acceptor: JoinHandle<()>,
+}
+
+impl Server {
+    /// Begins to answer; needs a tokio runtime. From now on the kernel names this process as the one that listens.
+    ///
+    /// # Errors
+    /// Those of `dup`, `listen` and of the runtime.
+    pub fn start(bound: &Bound, questions: mpsc::UnboundedSender<Question>) -> io::Result<Server> {
+        let fd = bound.share()?;
+        rustix::net::listen(&fd, BACKLOG)?;
+        let listener = std::os::unix::net::UnixListener::from(fd);
+        listener.set_nonblocking(true)?;
+        let listener = UnixListener::from_std(listener)?;
+        Ok(Server { acceptor: tokio::spawn(accept(listener, questions)) })
+    }
+
+    /// Stops accepting; what waits in the kernel's queue is the next generation's. Connections already accepted go on:
+    /// they are heard and answered.
+    pub fn stop(self) {
+        self.acceptor.abort();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.acceptor.abort();
+    }
+}
+
+/// A connected client, as the acceptor sees it.
+struct Client {
+    task: JoinHandle<()>,
+    /// It asked and has no answer yet: it never has to make room.
+    waiting: Arc<AtomicBool>,
+}
+
+async fn accept(listener: UnixListener, questions: mpsc::UnboundedSender<Question>) {
+    // In the order of their arrival.
+    let mut clients: Vec<Client> = Vec::new();
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(e) => {
+                if !matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) {
+                    sleep(EXHAUSTED).await;
+                }
+                continue;
+            }
+        };
+        if !may_speak(&stream) || !make_room(&mut clients) {
+            continue;
+        }
+        let waiting = Arc::new(AtomicBool::new(false));
+        let task = tokio::spawn(serve(stream, questions.clone(), waiting.clone()));
+        clients.push(Client { task, waiting });
+    }
+}
+
+/// The same user as this process, or root.
+fn may_speak(stream: &UnixStream) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+}
+
+fn make_room(clients: &mut Vec<Client>) -> bool {
+    clients.retain(|client| !client.task.is_finished());
+    if clients.len() < MAX_CLIENTS {
+        return true;
+    }
+    let silent = clients.iter().position(|client| !client.waiting.load(Ordering::Relaxed));
+    silent.map(|index| clients.remove(index).task.abort()).is_some()
+}
+
+async fn serve(mut stream: UnixStream, questions: mpsc::UnboundedSender<Question>, waiting: Arc<AtomicBool>) {
+    let Some(ask) = hear(&mut stream).await else { return };
+    waiting.store(true, Ordering::Relaxed);
+    let (reply, answer) = oneshot::channel();
+    if questions.send(Question { ask, reply }).is_err() {
+        return;
+    }
+    let answer = tokio::select! {
+        answer = answer => answer,
+        () = gone(&stream) => return,
+    };
+    let Ok(answer) = answer else { return };
+    let lasting = matches!(answer, Answer::Stopping(_));
+    let Ok(body) = frame::encode_answer(answer) else { return };
+    let written = timeout(SILENCE, frame::write(&mut stream, &body)).await;
+    waiting.store(false, Ordering::Relaxed);
+    if lasting && matches!(written, Ok(Ok(()))) {
+        // Its end of file is how the client learns that this process ended.
+        gone(&stream).await;
+    }
+}
+
+async fn hear(stream: &mut UnixStream) -> Option<Ask> {
+    let body = timeout(SILENCE, frame::read(stream, frame::MAX_QUESTION)).await.ok()?.ok()?;
+    frame::decode_ask(&body).ok()
+}
+
+/// Waits till the client has closed its end. One that only ended its writing side still wants its answer.
+async fn gone(stream: &UnixStream) {
+    let mut byte = [0];
+    loop {
+        if stream.readable().await.is_err() {
+            return;
+        }
+        match stream.try_read(&mut byte) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+            Ok(0) if hung_up(stream) => return,
+            // Half closed, or it says more than it may: no more is read of it.
+            Ok(_) => std::future::pending().await,
+        }
+    }
+}
+
+fn hung_up(stream: &UnixStream) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let fd = stream.as_fd();
+    let mut polled = [PollFd::new(&fd, PollFlags::empty())];
+    poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+}

@@ -1,0 +1,38 @@
+mod bind;
+mod path;
+mod server;
+mod wire;
+
+use super::{Answer, Ask, Bound, Question, Server};
+use std::path::PathBuf;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+/// A server on a socket in a directory of its own.
+struct Service {
+    directory: TempDir,
+    bound: Bound,
+    server: Server,
+    questions: mpsc::UnboundedReceiver<Question>,
+}
+
+impl Service {
+    fn start() -> Service {
+        let directory = tempfile::tempdir().unwrap();
+        let bound = super::bind(&directory.path().join("s.sock")).unwrap();
+        let (sender, questions) = mpsc::unbounded_channel();
+        let server = Server::start(&bound, sender).unwrap();
+        Service { directory, bound, server, questions }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("s.sock")
+    }
+
+    /// The next question must be `ask`; answers it.
+    async fn answer(&mut self, ask: Ask, answer: Answer) {
+        let question = self.questions.recv().await.unwrap();
+        assert_eq!(question.ask, ask);
+        let _ = question.reply.send(answer);
+    }
+}

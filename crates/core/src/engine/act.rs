@@ -1,0 +1,271 @@
+//! The engine's hands: what is done when `restart` or `successor` has decided.
+
+use super::attempt::Attempt;
+use super::clients::{Asker, Undone};
+use super::launch::Launched;
+use super::run::Running;
+use super::succession::Drains;
+use super::{Command, Event, Progress, lock};
+use crate::coordination::{Answer, Bound, Server};
+use crate::error::{Code, Failure};
+use crate::message::{Drainer, Frame, Hello, OLDEST, VERSION};
+use crate::restart::{self, Action, Reason, State};
+use crate::spawn;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// COMMIT to SERVING, and letting go: a generation that said it is ready needs no longer for either.
+const STEP_TIMEOUT: Duration = Duration::from_secs(5);
+/// A blocked event loop may keep our listeners open no longer than this.
+const YIELD_TIMEOUT: Duration = Duration::from_millis(250);
+
+impl Running {
+    pub(super) fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                // `request` answers its asker itself.
+                Action::Refuse(_) => {}
+                Action::Prepare => self.prepare(),
+                Action::HandOver => (self.sink)(Event::Handover),
+                Action::Commit => {
+                    self.send(Frame::Commit);
+                    self.within(STEP_TIMEOUT);
+                }
+                Action::Release => {
+                    if let Some(attempt) = &mut self.attempt {
+                        attempt.launcher.release();
+                    }
+                    self.within(STEP_TIMEOUT);
+                }
+                Action::Notify => self.notify(),
+                Action::Adopt => {
+                    self.server = None;
+                    self.send(Frame::Adopted);
+                    self.within(YIELD_TIMEOUT);
+                    (self.sink)(Event::Release);
+                }
+                Action::Complete => self.complete(),
+                Action::RollBack(failure) => self.roll_back(failure),
+                Action::TakeBack(failure) => self.take_back(failure),
+                Action::PassShutdown => self.send(Frame::Shutdown),
+                Action::Drain(reason) => self.drain(reason),
+                Action::Log(failure) => self.warn(failure.message),
+            }
+        }
+    }
+
+    fn prepare(&mut self) {
+        self.attempts += 1;
+        self.deadline = self.options.ready_timeout.map(|allowed| Instant::now() + allowed);
+        let mut image = lock(&self.shared.image);
+        if image.is_none() {
+            match spawn::prepare() {
+                Ok(made) => *image = Some(made),
+                Err(error) => {
+                    drop(image);
+                    let text = format!("the launcher cannot be made ready: {error}");
+                    return self.step(restart::Event::HookFailed(Failure::new(Code::SpawnFailed, text)));
+                }
+            }
+        }
+        drop(image);
+        lock(&self.shared.view).preparing = Some(self.attempts);
+        (self.sink)(Event::Prepare { generation: self.shared.generation + 1 });
+    }
+
+    pub(super) fn launched(&mut self, attempt: u64, launched: Launched) {
+        let current = attempt == self.attempts && self.restart.state() == State::Preparing;
+        let generation = self.shared.generation + 1;
+        let made = Attempt::new(launched, generation, Arc::clone(&self.sink), self.greeting());
+        match made {
+            Ok(made) if current => {
+                self.attempt = Some(made);
+                self.step(restart::Event::Launched);
+            }
+            // Its restart is over (a deadline, a shutdown): nobody waits for it.
+            Ok(late) => drop(tokio::spawn(late.end("the restart is over"))),
+            Err(error) => {
+                let text = format!("the new generation cannot be watched: {error}; raise RLIMIT_NOFILE");
+                self.step(restart::Event::HookFailed(Failure::new(Code::SpawnFailed, text)));
+            }
+        }
+    }
+
+    pub(super) fn greeting(&self) -> Hello {
+        let mut draining: Vec<Drainer> = Vec::new();
+        let mut view = lock(&self.shared.view);
+        view.drainers.retain(Drains::alive);
+        draining.extend(view.drainers.iter().map(Drains::show));
+        Hello {
+            version: VERSION,
+            min: OLDEST,
+            features: vec![],
+            pid: std::process::id(),
+            generation: self.shared.generation,
+            handover: self.options.handover,
+            socket: self.bound.as_ref().map(|bound| bound.path().to_string_lossy().into_owned()),
+            draining,
+        }
+    }
+
+    fn notify(&mut self) {
+        let Some(pid) = self.attempt.as_ref().and_then(Attempt::pid).filter(|_| self.notifier.present()) else {
+            return self.step(restart::Event::Notified);
+        };
+        self.within(STEP_TIMEOUT);
+        let (notifier, commands) = (self.notifier.clone(), self.commands.clone());
+        let state = format!("MAINPID={pid}\nREADY=1\nSTATUS=generation {}", self.shared.generation + 1);
+        tokio::task::spawn_blocking(move || {
+            let told = notifier.send(&state).and_then(|()| notifier.barrier(STEP_TIMEOUT));
+            let _ = commands.send(Command::Notified(told));
+        });
+    }
+
+    fn complete(&mut self) {
+        self.deadline = None;
+        lock(&self.shared.registry).release();
+        let Some(attempt) = &self.attempt else { return };
+        let (pid, generation) = (attempt.pid().unwrap_or_default(), attempt.generation);
+        let duration_ms = self.elapsed();
+        let asker = std::mem::replace(&mut self.asker, Asker::Nobody);
+        asker.succeed(pid, generation, duration_ms, &self.sink);
+        (self.sink)(Event::Restarted { pid, generation, duration_ms });
+    }
+
+    fn roll_back(&mut self, failure: Failure) {
+        self.deadline = None;
+        lock(&self.shared.view).preparing = None;
+        let asker = std::mem::replace(&mut self.asker, Asker::Nobody);
+        let undone = Undone { asker, failure, duration_ms: self.elapsed() };
+        match self.attempt.take() {
+            Some(attempt) => attempt.undo(undone, self.commands.clone()),
+            None => self.rolled_back(undone),
+        }
+    }
+
+    fn take_back(&mut self, failure: Failure) {
+        if self.notifier.present() {
+            let state =
+                format!("MAINPID={}\nREADY=1\nSTATUS=generation {}", std::process::id(), self.shared.generation);
+            let _ = self.notifier.send(&state);
+        }
+        self.answer_clients();
+        (self.sink)(Event::Resume);
+        self.roll_back(failure);
+    }
+
+    pub(super) fn rolled_back(&mut self, undone: Undone) {
+        let asked = undone.asker.waits();
+        undone.asker.fail(&undone.failure, undone.duration_ms, &self.sink);
+        (self.sink)(Event::RolledBack { failure: undone.failure, asked });
+    }
+
+    fn drain(&mut self, reason: Reason) {
+        self.draining = Some(reason);
+        if reason == Reason::Shutdown {
+            let _ = self.notifier.send("STOPPING=1");
+        }
+        (self.sink)(Event::Drain { reason });
+    }
+
+    /// The drain is over. What belongs to the service ends with it, unless another generation has it now.
+    pub(super) fn end(&mut self) {
+        if self.draining == Some(Reason::Shutdown) {
+            self.server = None;
+            lock(&self.shared.view).socket = None;
+            self.bound.take().map(Bound::unlink);
+            lock(&self.shared.registry).end();
+        }
+    }
+
+    pub(super) fn own(&mut self, announce: bool) {
+        self.restart.step(restart::Event::Owning);
+        self.answer_clients();
+        self.stale.take().map(Bound::unlink);
+        if let (Some(hello), true) = (self.elder_hello.take(), self.elder.is_some()) {
+            let drainer = Drainer { pid: hello.pid, generation: hello.generation, since_ms: 0 };
+            lock(&self.shared.view).drainers.push(Drains::new(drainer));
+        }
+        lock(&self.shared.registry).close_unclaimed();
+        if announce {
+            let state = format!("READY=1\nSTATUS=generation {}", self.shared.generation);
+            if let Err(error) = self.notifier.send(&state) {
+                self.warn(format!("the service manager could not be told that the service is ready: {error}"));
+            }
+        }
+        (self.sink)(Event::Adopted);
+    }
+
+    pub(super) fn answer_clients(&mut self) {
+        let Some(bound) = self.bound.as_ref().filter(|_| self.server.is_none()) else { return };
+        match Server::start(bound, self.questioner.clone()) {
+            Ok(server) => self.server = Some(server),
+            Err(error) => self.warn(format!("the coordination socket cannot be answered: {error}")),
+        }
+    }
+
+    pub(super) fn reply_status(&mut self, id: u32, json: Option<String>) {
+        let Some(reply) = self.statuses.remove(&id) else { return };
+        let said = json.and_then(|json| serde_json::from_str(&json).ok());
+        let _ = reply.send(Answer::Status(said.unwrap_or_else(|| self.own_status())));
+    }
+
+    /// What can be said of a service whose event loop is blocked.
+    pub(super) fn own_status(&self) -> serde_json::Value {
+        let listeners: Vec<_> = lock(&self.shared.registry)
+            .listeners()
+            .into_iter()
+            .map(|(name, address)| serde_json::json!({ "name": name, "address": address.to_string() }))
+            .collect();
+        serde_json::json!({
+            "pid": std::process::id(),
+            "generation": self.shared.generation,
+            "phase": "blocked",
+            "uptimeMs": 0,
+            "socket": self.bound.as_ref().map(Bound::path),
+            "listeners": listeners,
+            "connections": 0,
+            "inFlight": 0,
+            "migrated": 0,
+            "draining": self.greeting().draining,
+        })
+    }
+
+    pub(super) fn show_progress(&mut self) {
+        let phase = match self.restart.state() {
+            State::Starting | State::Serving | State::Draining => None,
+            State::Preparing => Some("preparing"),
+            State::Initialising { handed_over, .. } => self.attempt.as_ref().map(|attempt| attempt.phase(handed_over)),
+            State::Committing => Some("committing"),
+            State::Releasing | State::Notifying | State::Yielding => Some("taking over"),
+        };
+        let pid = self.attempt.as_ref().and_then(Attempt::pid);
+        let since = self.begun.into_std();
+        lock(&self.shared.view).progress = phase.map(|phase| Progress { phase, pid, since });
+    }
+
+    fn send(&self, frame: Frame) {
+        if let Some(attempt) = &self.attempt {
+            attempt.outgoing.send(frame);
+        }
+    }
+
+    pub(super) fn within(&mut self, limit: Duration) {
+        self.deadline = Some(Instant::now() + limit);
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn warn(&self, message: String) {
+        (self.sink)(Event::Warning { message });
+    }
+
+    pub(super) fn trace(&self, message: String) {
+        if self.options.trace {
+            (self.sink)(Event::Trace { message });
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! One attempt at a restart: everything the old generation holds of the new one.
+//!
+//! Dropping it closes every descriptor that was made for it. A process that still lives must be [`Attempt::undo`]ne.
+
+use super::clients::Undone;
+use super::handover::Writer;
+use super::launch::Launched;
+use super::{Command, Sink};
+use crate::channel::{self, Incoming, Outgoing, Received, send_now};
+use crate::error::{Code, Failure};
+use crate::message::{Frame, Hello};
+use crate::restart::Peer;
+use crate::spawn::{self, Report, Running};
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// The new generation, seen from the old one.
+pub(crate) struct Attempt {
+    pub launcher: Running,
+    /// No report is to be expected of the launcher any more.
+    pub launcher_gone: bool,
+    pub generation: u32,
+    launched: Instant,
+    /// What was to be started, and where: for the error that says why it was not.
+    program: (OsString, OsString),
+    pub incoming: Incoming,
+    pub outgoing: Outgoing,
+    /// The channel's end itself, for the word that must not wait in a queue.
+    end: Arc<OwnedFd>,
+    /// The other side of the channel is closed: nothing more comes.
+    pub silent: bool,
+    readiness: Option<pipe::Receiver>,
+    pub handover: Option<Writer>,
+    /// The last error that it reported of itself.
+    pub failing: Option<String>,
+    pub hello: Option<Hello>,
+}
+
+/// What comes from the new generation.
+pub(crate) enum Input {
+    Launcher(Report),
+    Channel(Received),
+    /// True: the ready byte. False: the pipe was closed without one.
+    Ready(bool),
+}
+
+impl Attempt {
+    /// Greets the new generation and hands it the listeners.
+    ///
+    /// # Errors
+    /// When the runtime cannot watch a descriptor. The new generation then hears ABORT, and ends.
+    pub fn new(launched: Launched, generation: u32, sink: Sink, hello: Hello) -> io::Result<Attempt> {
+        let end = Arc::new(launched.channel);
+        let watched = (|| {
+            let (incoming, outgoing) = channel::open(Arc::clone(&end))?;
+            let readiness = pipe::Receiver::from_owned_fd(launched.readiness)?;
+            let handover = Writer::new(launched.handover, sink)?;
+            Ok((launched.launcher.into_async()?, incoming, outgoing, readiness, handover))
+        })();
+        let (launcher, incoming, outgoing, readiness, handover) = watched.inspect_err(|error: &io::Error| {
+            send_now(end.as_fd(), &Frame::Abort(error.to_string()));
+        })?;
+        outgoing.send(Frame::Hello(hello));
+        for (offered, descriptor) in launched.listeners {
+            outgoing.send_with(Frame::Listener(offered), descriptor);
+        }
+        outgoing.send(Frame::Given);
+        Ok(Attempt {
+            launcher,
+            launcher_gone: false,
+            generation,
+            launched: Instant::now(),
+            program: launched.program,
+            incoming,
+            outgoing,
+            end,
+            silent: false,
+            readiness: Some(readiness),
+            handover: Some(handover),
+            failing: None,
+            hello: None,
+        })
+    }
+
+    /// The next thing heard of it. Cancel-safe.
+    pub async fn next(&mut self) -> Input {
+        let readiness = async {
+            match &mut self.readiness {
+                Some(pipe) => pipe.read_u8().await.is_ok(),
+                None => std::future::pending().await,
+            }
+        };
+        let incoming = async {
+            match self.silent {
+                false => self.incoming.receive().await,
+                true => std::future::pending().await,
+            }
+        };
+        let launcher = async {
+            match self.launcher_gone {
+                false => self.launcher.next().await,
+                true => std::future::pending().await,
+            }
+        };
+        let input = tokio::select! {
+            received = incoming => Input::Channel(received),
+            said = readiness => Input::Ready(said),
+            report = launcher => Input::Launcher(report),
+        };
+        match &input {
+            Input::Ready(_) => self.readiness = None,
+            Input::Channel(Received::End | Received::Malformed(_)) => self.silent = true,
+            Input::Launcher(report) => self.launcher_gone = !matches!(report, Report::Started { .. }),
+            _ => {}
+        }
+        input
+    }
+
+    /// Everything that the channel already holds: the order of two descriptors is not the order of what was written.
+    pub fn catch_up(&mut self) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        while !self.silent {
+            match self.incoming.arrived() {
+                Some(Received::Frame(frame, _)) => frames.push(frame),
+                Some(_) => self.silent = true,
+                None => break,
+            }
+        }
+        frames
+    }
+
+    /// What it turned out to be: it says hello before anything else, if it can.
+    pub fn peer(&self) -> Peer {
+        if self.hello.is_some() { Peer::Ours } else { Peer::Crate }
+    }
+
+    pub fn pid(&self) -> Option<u32> {
+        self.launcher.pid()
+    }
+
+    /// What a terminal shows while it is awaited.
+    pub fn phase(&self, handed_over: bool) -> &'static str {
+        match (self.hello.is_some(), handed_over) {
+            (false, _) => "starting",
+            (true, false) => "handing over",
+            (true, true) => "waiting for ready",
+        }
+    }
+
+    /// The failure that a launcher which could not start it amounts to.
+    pub fn not_started(&self, stage: &str, errno: i32) -> Failure {
+        spawn::failed(stage, errno, &self.program.0, &self.program.1).during("starting")
+    }
+
+    /// The failure that its end amounts to.
+    pub fn died(&self, how: &Report) -> Failure {
+        let who = format!("generation {}", self.generation);
+        let after = self.launched.elapsed().as_millis();
+        let reason = match &self.failing {
+            Some(text) => format!(": {}", text.lines().next().unwrap_or_default()),
+            None => String::new(),
+        };
+        let mut failure = match how {
+            Report::Exited { code } => Failure {
+                exit_code: Some(*code),
+                ..Failure::new(
+                    Code::GenerationExited,
+                    format!("{who} exited with code {code} while starting{reason} ({after} ms)"),
+                )
+            },
+            Report::Signaled { signal } => Failure {
+                signal: Some(*signal),
+                ..Failure::new(
+                    Code::GenerationExited,
+                    format!("{who} was ended by {} while starting{reason} ({after} ms)", signal_name(*signal)),
+                )
+            },
+            _ => Failure::new(Code::GenerationExited, format!("{who} ended while starting{reason} ({after} ms)")),
+        };
+        failure.pid = self.pid();
+        failure.during(self.phase(true))
+    }
+
+    /// Ends whatever lives of it, waits until it is reaped and every descriptor is closed, then says so: in that order,
+    /// so that whoever hears of the failure finds nothing left behind.
+    pub fn undo(self, done: Undone, commands: UnboundedSender<Command>) {
+        let ended = self.end(&done.failure.message);
+        tokio::spawn(async move {
+            ended.await;
+            let _ = commands.send(Command::RolledBack(Box::new(done)));
+        });
+    }
+
+    /// Ends whatever lives of it. The word and the signal go out at once; the future waits for the end.
+    pub fn end(mut self, why: &str) -> impl Future<Output = ()> + Send + 'static {
+        send_now(self.end.as_fd(), &Frame::Abort(why.into()));
+        if let Some(writer) = self.handover.take() {
+            writer.abandon();
+        }
+        self.launcher.kill();
+        async move {
+            let reaped = async {
+                while !self.launcher_gone {
+                    let report = self.launcher.next().await;
+                    // It may only now have a pid to be killed by.
+                    self.launcher.kill();
+                    self.launcher_gone = !matches!(report, Report::Started { .. });
+                }
+            };
+            // Only a process that the kernel itself holds (uninterruptible sleep) outlasts SIGKILL by so much.
+            let _ = tokio::time::timeout(Duration::from_secs(5), reaped).await;
+        }
+    }
+}
+
+/// The name of a signal of this platform, or its number.
+fn signal_name(number: i32) -> String {
+    const NAMES: [(i32, &str); 15] = [
+        (1, "SIGHUP"),
+        (2, "SIGINT"),
+        (3, "SIGQUIT"),
+        (4, "SIGILL"),
+        (5, "SIGTRAP"),
+        (6, "SIGABRT"),
+        (7, "SIGBUS"),
+        (8, "SIGFPE"),
+        (9, "SIGKILL"),
+        (10, "SIGUSR1"),
+        (11, "SIGSEGV"),
+        (12, "SIGUSR2"),
+        (13, "SIGPIPE"),
+        (14, "SIGALRM"),
+        (15, "SIGTERM"),
+    ];
+    // Below 16 only SIGBUS, SIGUSR1 and SIGUSR2 have other numbers elsewhere; there the number must do.
+    let known =
+        NAMES.iter().find(|(value, _)| *value == number && (cfg!(target_os = "linux") || ![7, 10, 12].contains(value)));
+    known.map_or_else(|| format!("signal {number}"), |(_, name)| (*name).into())
+}

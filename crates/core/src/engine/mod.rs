@@ -1,0 +1,415 @@
+//! The engine: one thread that carries out what `restart` and `successor` decide.
+//!
+//! JavaScript drives it by [`Engine`]'s methods, none of which waits, and hears of everything by one sink of
+//! [`Event`]s. The thread owns every descriptor and every clock of a restart; a blocked event loop therefore keeps no
+//! client of the coordination socket waiting.
+
+mod act;
+mod attempt;
+mod clients;
+mod handover;
+mod launch;
+mod run;
+mod setup;
+mod succession;
+
+pub use launch::Launch;
+
+use crate::channel::send_now;
+use crate::environment::Inheritance;
+use crate::error::{Code, Failure};
+use crate::listener::{Address, Claim, Registry, Request};
+use crate::message::{Drainer, Frame, Handover};
+use crate::restart::Reason;
+use crate::spawn::Image;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// What a service asks of its engine.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Where the coordination socket is to be; `None`: there is none.
+    pub socket: Option<PathBuf>,
+    /// The path was asked for, not derived: if it is in use, that is an error.
+    pub socket_explicit: bool,
+    /// How long a new generation may take, hooks included; `None`: for ever.
+    pub ready_timeout: Option<Duration>,
+    /// What our own handover will be.
+    pub handover: Handover,
+    /// Emit [`Event::Trace`].
+    pub trace: bool,
+}
+
+/// What the engine tells JavaScript.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// It runs; every inherited listener can be claimed.
+    Started {
+        /// Where the coordination socket is.
+        socket: Option<PathBuf>,
+        /// What was ignored, and why.
+        warnings: Vec<String>,
+        /// How to read what the old generation hands over.
+        handover: Handover,
+        /// The old generation's process, if it said.
+        old_pid: Option<u32>,
+    },
+    /// It cannot run, or not any more.
+    Failed {
+        /// Why.
+        failure: Failure,
+    },
+    /// Run the hook before a restart, work out the launch, then [`Engine::launch`] or [`Engine::prepare_failed`].
+    Prepare {
+        /// The number of the generation to be started.
+        generation: u32,
+    },
+    /// The new generation's process exists.
+    Restarting {
+        /// Its pid.
+        pid: u32,
+    },
+    /// Send the handover, then [`Engine::handover_done`].
+    Handover,
+    /// A chunk of the handover is in the pipe, or could not be written.
+    HandoverWritten {
+        /// The chunk's id.
+        id: u32,
+        /// Why it could not.
+        failure: Option<Failure>,
+    },
+    /// The answer to [`Engine::read_handover`].
+    HandoverChunk {
+        /// Bytes; `None` is the end.
+        chunk: Option<Vec<u8>>,
+        /// Why there are none.
+        failure: Option<Failure>,
+    },
+    /// Begin to accept, then [`Engine::serving`] in the same turn.
+    Commit,
+    /// The restart that started this process was called off: end.
+    Aborted {
+        /// Why.
+        message: String,
+    },
+    /// The service is this generation's own.
+    Adopted,
+    /// Stop accepting, then [`Engine::released`].
+    Release,
+    /// The new generation died at the last moment: accept again.
+    Resume,
+    /// What became of a restart that was asked for by id.
+    Outcome {
+        /// The id.
+        id: u32,
+        /// The new generation's process.
+        pid: Option<u32>,
+        /// Its number.
+        generation: Option<u32>,
+        /// From the request to now, in milliseconds.
+        duration_ms: u64,
+        /// Why it failed.
+        failure: Option<Failure>,
+    },
+    /// A restart succeeded.
+    Restarted {
+        /// The new generation's process.
+        pid: u32,
+        /// Its number.
+        generation: u32,
+        /// From the request to now, in milliseconds.
+        duration_ms: u64,
+    },
+    /// A restart failed, and nothing is left of it.
+    RolledBack {
+        /// Why.
+        failure: Failure,
+        /// Whoever asked for it has been told.
+        asked: bool,
+    },
+    /// Begin to drain.
+    Drain {
+        /// Why.
+        reason: Reason,
+    },
+    /// Answer with [`Engine::reply_status`].
+    Status {
+        /// The question's id.
+        id: u32,
+    },
+    /// The old generation has ended.
+    OldGone,
+    /// Worth telling the operator.
+    Warning {
+        /// What.
+        message: String,
+    },
+    /// Worth telling whoever set NODE_DEBUG=shellflip.
+    Trace {
+        /// What.
+        message: String,
+    },
+}
+
+/// Where events go. Called on the engine's thread; must not wait.
+pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// What JavaScript may say.
+pub(crate) enum Command {
+    Ready,
+    Serving,
+    Restart(u32),
+    Launched(u64, Box<launch::Launched>),
+    PrepareFailed(String),
+    HandoverWrite(u32, Vec<u8>),
+    HandoverDone(Option<String>),
+    HandoverFailed(u64, String),
+    ReadHandover,
+    Released,
+    Shutdown,
+    Drained(std::sync::mpsc::Sender<()>),
+    Status(u32, Option<String>),
+    RolledBack(Box<clients::Undone>),
+    Notified(io::Result<()>),
+    Quit,
+}
+
+/// What a restart in progress is waiting for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// In words for a terminal ("starting", "waiting for ready").
+    pub phase: &'static str,
+    /// The new generation's process, once it exists.
+    pub pid: Option<u32>,
+    /// When the request came.
+    pub since: Instant,
+}
+
+/// What both threads look at. No lock is held across a wait.
+pub(crate) struct Shared {
+    pub registry: Mutex<Registry>,
+    pub tickets: Mutex<HashMap<String, Vec<u8>>>,
+    pub view: Mutex<View>,
+    pub image: Mutex<Option<Image>>,
+    pub generation: u32,
+}
+
+/// What is shown of the engine's state.
+#[derive(Default)]
+pub(crate) struct View {
+    /// The attempt whose launch is awaited.
+    pub preparing: Option<u64>,
+    pub progress: Option<Progress>,
+    /// Our end of the channel to the old generation, or its readiness pipe, for SERVING.
+    pub old: Old,
+    pub drainers: Vec<succession::Drains>,
+    /// What a launch needs besides what JavaScript knows.
+    pub socket: Option<OwnedFd>,
+}
+
+/// To whom SERVING is to be said.
+#[derive(Default)]
+pub(crate) enum Old {
+    #[default]
+    Nobody,
+    Channel(Arc<OwnedFd>),
+    Byte(OwnedFd),
+}
+
+/// Takes a lock whose data is whole even if a holder panicked: nothing under it is left half changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The service's engine. Dropping it ends its thread, and the service's ability to restart.
+pub struct Engine {
+    commands: mpsc::UnboundedSender<Command>,
+    shared: Arc<Shared>,
+}
+
+impl Engine {
+    /// Starts the thread. Its first event is [`Event::Started`] or [`Event::Failed`].
+    pub fn start(options: Options, inheritance: Inheritance, sink: Sink) -> Result<Engine, Failure> {
+        let shared = Arc::new(Shared {
+            registry: Mutex::default(),
+            tickets: Mutex::default(),
+            view: Mutex::default(),
+            image: Mutex::default(),
+            generation: inheritance.generation,
+        });
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let running = setup::Setup {
+            options,
+            inheritance,
+            sink,
+            shared: Arc::clone(&shared),
+            commands: commands.clone(),
+            receiver,
+        };
+        std::thread::Builder::new()
+            .name("shellflip".into())
+            .spawn(move || running.run())
+            .map_err(|error| Failure::new(Code::SpawnFailed, format!("no thread for the restart engine: {error}")))?;
+        Ok(Engine { commands, shared })
+    }
+
+    /// Binds, or claims what was inherited.
+    pub fn claim(&self, request: &Request) -> Result<Claim, Failure> {
+        lock(&self.shared.registry).claim(request)
+    }
+
+    /// The application closed that listener.
+    pub fn drop_listener(&self, name: &str) {
+        lock(&self.shared.registry).drop_listener(name);
+    }
+
+    /// What the application listens on.
+    pub fn listeners(&self) -> Vec<(String, Address)> {
+        lock(&self.shared.registry).listeners()
+    }
+
+    /// What was inherited and not claimed yet.
+    pub fn unclaimed(&self) -> Vec<(String, Address)> {
+        lock(&self.shared.registry).unclaimed()
+    }
+
+    /// The ticket keys that the old generation used on that listener.
+    pub fn ticket_keys(&self, name: &str) -> Option<Vec<u8>> {
+        lock(&self.shared.tickets).get(name).cloned()
+    }
+
+    /// The application is ready: [`Event::Commit`] follows when it may accept.
+    pub fn ready(&self) {
+        self.send(Command::Ready);
+    }
+
+    /// We are about to accept: no connection has been taken yet, and none will be before this returns. False: the old
+    /// generation has called the restart off and this process must end without accepting.
+    pub fn serving(&self) -> bool {
+        let old = std::mem::take(&mut lock(&self.shared.view).old);
+        let heard = match &old {
+            Old::Nobody => true,
+            Old::Channel(end) => send_now(end.as_fd(), &Frame::Serving) || has_ended(end),
+            // A Rust old generation that died meanwhile cannot hear; then the service is ours anyway.
+            Old::Byte(pipe) => {
+                let _ = rustix::io::write(pipe, b"1");
+                true
+            }
+        };
+        if heard {
+            self.send(Command::Serving);
+        }
+        heard
+    }
+
+    /// Asks for a restart; [`Event::Outcome`] follows with that id. 0: nobody waits (a signal).
+    pub fn restart(&self, id: u32) {
+        self.send(Command::Restart(id));
+    }
+
+    /// The answer to [`Event::Prepare`]: starts the launcher, on the calling thread, whose niceness, affinity and
+    /// capabilities the new generation inherits.
+    pub fn launch(&self, launch: Launch) -> Result<(), Failure> {
+        let Some(attempt) = lock(&self.shared.view).preparing.take() else {
+            return Err(Failure::new(Code::SpawnFailed, "the restart is over already; nothing was started"));
+        };
+        match launch::launch(&self.shared, launch) {
+            Ok(launched) => {
+                self.send(Command::Launched(attempt, Box::new(launched)));
+                Ok(())
+            }
+            Err(failure) => {
+                self.send(Command::PrepareFailed(failure.wire()));
+                Err(failure)
+            }
+        }
+    }
+
+    /// The other answer to [`Event::Prepare`]. A text that begins with one of our codes keeps it.
+    pub fn prepare_failed(&self, message: String) {
+        self.send(Command::PrepareFailed(message));
+    }
+
+    /// Queues bytes for the handover pipe; [`Event::HandoverWritten`] follows.
+    pub fn handover_write(&self, id: u32, chunk: Vec<u8>) {
+        self.send(Command::HandoverWrite(id, chunk));
+    }
+
+    /// The handover is complete, or has failed.
+    pub fn handover_done(&self, failure: Option<String>) {
+        self.send(Command::HandoverDone(failure));
+    }
+
+    /// Asks for the next chunk of what the old generation hands over.
+    pub fn read_handover(&self) {
+        self.send(Command::ReadHandover);
+    }
+
+    /// The answer to [`Event::Release`].
+    pub fn released(&self) {
+        self.send(Command::Released);
+    }
+
+    /// The service is to end; [`Event::Drain`] follows when its time has come.
+    pub fn shutdown(&self) {
+        self.send(Command::Shutdown);
+    }
+
+    /// The drain is over: socket files are unlinked, if the service ends with this process, before this returns.
+    pub fn drained(&self) {
+        let (done, wait) = std::sync::mpsc::channel();
+        self.send(Command::Drained(done));
+        // The process may exit in this very turn; unlinking takes microseconds.
+        let _ = wait.recv_timeout(Duration::from_secs(1));
+    }
+
+    /// This generation is about to end of that error: the old one tells whoever asked for the restart.
+    pub fn failing(&self, message: &str) {
+        if let Old::Channel(end) = &lock(&self.shared.view).old {
+            send_now(end.as_fd(), &Frame::Failing(message.into()));
+        }
+    }
+
+    /// The answer to [`Event::Status`].
+    pub fn reply_status(&self, id: u32, json: String) {
+        self.send(Command::Status(id, Some(json)));
+    }
+
+    /// The generations before this one that still drain.
+    pub fn draining(&self) -> Vec<Drainer> {
+        let mut view = lock(&self.shared.view);
+        view.drainers.retain(|drains| drains.alive());
+        view.drainers.iter().map(succession::Drains::show).collect()
+    }
+
+    /// What a restart in progress waits for.
+    pub fn progress(&self) -> Option<Progress> {
+        lock(&self.shared.view).progress
+    }
+
+    fn send(&self, command: Command) {
+        // The receiver ends only with the process or with this handle.
+        let _ = self.commands.send(command);
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.send(Command::Quit);
+    }
+}
+
+/// Whether the other side is gone for good, as against: has stopped listening to us.
+fn has_ended(end: &Arc<OwnedFd>) -> bool {
+    let mut byte = [0u8; 1];
+    let flags = rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT;
+    match rustix::net::recv(&**end, &mut byte, flags) {
+        Ok((read, _)) => read == 0,
+        Err(error) => error == rustix::io::Errno::CONNRESET,
+    }
+}

@@ -1,0 +1,392 @@
+//! The engine's loop: waits for the next thing to happen and asks `restart` or `successor` what it means.
+
+use super::attempt::{Attempt, Input};
+use super::clients::Asker;
+use super::handover::{self, Reader};
+use super::succession::Elder;
+use super::{Command, Event, Options, Shared, Sink};
+use crate::channel::Received;
+use crate::coordination::{Answer, Ask, Bound, Question, Server};
+use crate::error::{Code, Failure};
+use crate::message::{Frame, Hello};
+use crate::notify::Notifier;
+use crate::restart::{self, Action, Reason, Restart, State};
+use crate::spawn::Report;
+use crate::successor::{self, Successor};
+use shellflip::lifecycle::PipeReader;
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+/// A blocked event loop may keep a status waiting no longer than this.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a broken handover pipe waits for the launcher's word on whether the reader has died.
+const POST_MORTEM: Duration = Duration::from_millis(250);
+
+/// What the thread holds while it runs.
+pub(crate) struct Running {
+    pub options: Options,
+    pub sink: Sink,
+    pub shared: Arc<Shared>,
+    pub commands: mpsc::UnboundedSender<Command>,
+    pub questioner: mpsc::UnboundedSender<Question>,
+    pub restart: Restart,
+    pub successor: Successor,
+    pub readiness: Option<OwnedFd>,
+    pub handover_pipe: Option<PipeReader>,
+    pub reader: Option<Reader>,
+    pub elder: Option<Elder>,
+    pub elder_hello: Option<Hello>,
+    pub bound: Option<Bound>,
+    pub stale: Option<Bound>,
+    pub server: Option<Server>,
+    pub notifier: Notifier,
+    pub attempt: Option<Attempt>,
+    pub asker: Asker,
+    pub begun: Instant,
+    pub attempts: u64,
+    pub deadline: Option<Instant>,
+    pub statuses: HashMap<u32, oneshot::Sender<Answer>>,
+    pub last_status: u32,
+    pub draining: Option<Reason>,
+}
+
+impl Running {
+    pub(super) async fn turn(
+        &mut self,
+        commands: &mut mpsc::UnboundedReceiver<Command>,
+        questions: &mut mpsc::UnboundedReceiver<Question>,
+    ) {
+        loop {
+            let deadline = self.deadline;
+            let time = async {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let attempt = async {
+                match &mut self.attempt {
+                    Some(attempt) => attempt.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let elder = async {
+                match &mut self.elder {
+                    Some(elder) => elder.incoming.receive().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                command = commands.recv() => match command {
+                    None | Some(Command::Quit) => return,
+                    Some(command) => self.command(command),
+                },
+                Some(question) = questions.recv() => self.question(question),
+                input = attempt => self.attempted(input),
+                received = elder => self.elder(received),
+                () = time => self.time_is_up(),
+            }
+            self.show_progress();
+        }
+    }
+
+    // ---- what came ----
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Ready => {
+                match (self.reader.as_ref(), self.handover_pipe.take()) {
+                    (Some(reader), _) => reader.take_everything(),
+                    (None, Some(pipe)) => handover::discard(pipe),
+                    (None, None) => {}
+                }
+                self.succeed(successor::Event::Ready);
+            }
+            Command::Serving => self.succeed(successor::Event::Serving),
+            Command::Restart(id) => self.request(Asker::local(id)),
+            Command::Launched(attempt, launched) => self.launched(attempt, *launched),
+            Command::PrepareFailed(message) => {
+                self.step(restart::Event::HookFailed(hook_failure(message, "preparing")))
+            }
+            Command::HandoverWrite(id, chunk) => match self.attempt.as_ref().and_then(|a| a.handover.as_ref()) {
+                Some(writer) => writer.write(id, chunk),
+                None => {
+                    let failure = Some(Failure::new(Code::HandoverFailed, "the restart has been called off"));
+                    (self.sink)(Event::HandoverWritten { id, failure });
+                }
+            },
+            Command::HandoverDone(None) => {
+                if let Some(attempt) = &mut self.attempt {
+                    // Closing it is the end of the stream that the new generation reads.
+                    attempt.handover = None;
+                }
+                self.step(restart::Event::HandedOver);
+            }
+            Command::HandoverDone(Some(message)) => self.handover_failed(self.attempts, message),
+            Command::HandoverFailed(attempt, message) => self.handover_failed(attempt, message),
+            Command::ReadHandover => {
+                if let (None, Some(pipe)) = (&self.reader, self.handover_pipe.take()) {
+                    self.reader = Some(Reader::new(pipe, Arc::clone(&self.sink)));
+                }
+                match &self.reader {
+                    Some(reader) => reader.chunk(),
+                    None => (self.sink)(Event::HandoverChunk { chunk: None, failure: None }),
+                }
+            }
+            Command::Released => self.step(restart::Event::Yielded),
+            Command::Shutdown => self.step(restart::Event::Shutdown),
+            Command::Drained(done) => {
+                self.end();
+                let _ = done.send(());
+            }
+            Command::Status(id, json) => self.reply_status(id, json),
+            Command::RolledBack(undone) => self.rolled_back(*undone),
+            Command::Notified(result) => {
+                if let Err(error) = result {
+                    self.warn(format!("the service manager could not be told of the new main process: {error}"));
+                }
+                self.step(restart::Event::Notified);
+            }
+            Command::Quit => {}
+        }
+    }
+
+    /// A broken pipe is usually the new generation's death seen from one side; the launcher says more of it.
+    fn handover_failed(&mut self, attempt: u64, message: String) {
+        if attempt != self.attempts {
+            return;
+        }
+        let broken = self.attempt.as_mut().and_then(|attempt| attempt.handover.take()).is_some_and(|w| w.broken());
+        if !broken {
+            return self.step(restart::Event::HookFailed(hook_failure(message, "handing over")));
+        }
+        let commands = self.commands.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(POST_MORTEM).await;
+            let _ = commands.send(Command::HandoverFailed(attempt, message));
+        });
+    }
+
+    fn question(&mut self, question: Question) {
+        match question.ask {
+            Ask::Restart => self.request(Asker::Client(question.reply)),
+            Ask::Status => {
+                self.last_status = self.last_status.wrapping_add(1);
+                let id = self.last_status;
+                self.statuses.insert(id, question.reply);
+                (self.sink)(Event::Status { id });
+                let commands = self.commands.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(STATUS_TIMEOUT).await;
+                    let _ = commands.send(Command::Status(id, None));
+                });
+            }
+            Ask::Stop => {
+                let _ = question.reply.send(Answer::Stopping(std::process::id()));
+                self.step(restart::Event::Shutdown);
+            }
+        }
+    }
+
+    fn attempted(&mut self, input: Input) {
+        match input {
+            Input::Launcher(report) => self.reported(report),
+            Input::Channel(Received::Frame(frame, _)) => self.heard(frame),
+            Input::Channel(Received::Malformed(malformed)) => {
+                let text = format!("the new generation does not speak our protocol: {malformed}");
+                self.step(restart::Event::HookFailed(Failure::new(Code::HandoverFailed, text)));
+            }
+            Input::Channel(Received::End) => {
+                // With a launcher its report follows; without one this is how the end shows.
+                if let Some(attempt) = self.attempt.as_ref().filter(|attempt| attempt.launcher_gone) {
+                    let failure = attempt.died(&Report::Gone);
+                    self.step(restart::Event::NewDied(failure));
+                }
+            }
+            Input::Ready(true) => {
+                self.catch_up();
+                if let Some(attempt) = &self.attempt {
+                    let peer = attempt.peer();
+                    self.trace(format!("the new generation is ready ({peer:?})"));
+                    self.step(restart::Event::Ready(peer));
+                }
+            }
+            Input::Ready(false) => {}
+        }
+    }
+
+    fn reported(&mut self, report: Report) {
+        self.trace(format!("launcher: {report:?}"));
+        self.catch_up();
+        let Some(attempt) = &self.attempt else { return };
+        match &report {
+            Report::Started { pid } => (self.sink)(Event::Restarting { pid: *pid }),
+            Report::Released => self.step(restart::Event::Released),
+            Report::Gone => self.step(restart::Event::LauncherGone),
+            Report::Failed { stage, errno } => {
+                let failure = attempt.not_started(stage, *errno);
+                self.step(restart::Event::NewDied(failure));
+            }
+            Report::Exited { .. } | Report::Signaled { .. } => {
+                let failure = attempt.died(&report);
+                self.step(restart::Event::NewDied(failure));
+            }
+        }
+    }
+
+    fn heard(&mut self, frame: Frame) {
+        match frame {
+            Frame::Hello(hello) => {
+                self.trace(format!("the new generation says hello: version {}, pid {}", hello.version, hello.pid));
+                if let Some(attempt) = &mut self.attempt {
+                    attempt.hello = Some(hello);
+                }
+            }
+            Frame::Failing(text) => {
+                if let Some(attempt) = &mut self.attempt {
+                    attempt.failing = Some(text);
+                }
+            }
+            Frame::Serving => self.step(restart::Event::Serving),
+            _ => {}
+        }
+    }
+
+    fn catch_up(&mut self) {
+        for frame in self.attempt.as_mut().map(Attempt::catch_up).unwrap_or_default() {
+            self.heard(frame);
+        }
+    }
+
+    fn elder(&mut self, received: Received) {
+        match received {
+            Received::Frame(Frame::Commit, _) => self.succeed(successor::Event::Commit),
+            Received::Frame(Frame::Adopted, _) => self.succeed(successor::Event::Adopted),
+            Received::Frame(Frame::Abort(why), _) => self.succeed(successor::Event::Abort(why)),
+            Received::Frame(Frame::Shutdown, _) => self.step(restart::Event::Shutdown),
+            Received::Frame(..) => {}
+            Received::End | Received::Malformed(_) => {
+                self.elder = None;
+                self.trace("the old generation has ended".into());
+                self.succeed(successor::Event::OldGone);
+                (self.sink)(Event::OldGone);
+            }
+        }
+    }
+
+    fn time_is_up(&mut self) {
+        self.deadline = None;
+        let allowed = self.options.ready_timeout.unwrap_or_default().as_millis();
+        let failure = match self.restart.state() {
+            State::Preparing => Failure::new(
+                Code::ReadyTimeout,
+                format!("the hook before the restart was not done within {allowed} ms"),
+            )
+            .during("preparing"),
+            State::Initialising { handed_over, .. } => self.not_ready(handed_over, allowed),
+            State::Committing => {
+                let Some(attempt) = &mut self.attempt else { return };
+                // Whatever it says from here on does not count; what it said before does.
+                attempt.incoming.stop_listening();
+                self.catch_up();
+                if self.restart.state() != State::Committing {
+                    return;
+                }
+                Failure::new(
+                    Code::ReadyTimeout,
+                    "the new generation said it was ready but did not begin to serve in 5 s",
+                )
+                .during("committing")
+            }
+            _ => Failure::new(Code::ReadyTimeout, "a step of the restart took longer than it should"),
+        };
+        self.step(restart::Event::Deadline(failure));
+    }
+
+    fn not_ready(&self, handed_over: bool, allowed: u128) -> Failure {
+        let Some(attempt) = &self.attempt else { return Failure::new(Code::ReadyTimeout, "not ready in time") };
+        let phase = attempt.phase(handed_over);
+        let hint = match (&attempt.hello, handed_over) {
+            (None, _) => "it has not called shellflip() yet",
+            (Some(_), false) => "the handover is not complete; does it read what it is given?",
+            (Some(_), true) => "it has not called ready(); with ready: 'listening', has it claimed every listener?",
+        };
+        let text = format!("generation {} was not ready within {allowed} ms: {hint}", attempt.generation);
+        let failure = Failure::new(Code::ReadyTimeout, text).during(phase);
+        match attempt.pid() {
+            Some(pid) => failure.of(pid),
+            None => failure,
+        }
+    }
+
+    // ---- what it means ----
+
+    fn request(&mut self, asker: Asker) {
+        let code = match self.successor.state() {
+            successor::State::Owning => None,
+            successor::State::Serving => Some(Code::RestartInProgress),
+            _ => Some(Code::NotReady),
+        };
+        // A first generation that drains before it was ready says so.
+        let code = code.filter(|_| self.restart.state() == State::Starting);
+        if let Some(code) = code {
+            return self.refuse(code, asker);
+        }
+        match self.restart.step(restart::Event::Request).as_slice() {
+            [Action::Refuse(code)] => self.refuse(*code, asker),
+            actions => {
+                self.asker = asker;
+                self.begun = Instant::now();
+                self.perform(actions.to_vec());
+            }
+        }
+    }
+
+    fn refuse(&mut self, code: Code, asker: Asker) {
+        let text = match code {
+            Code::NotReady => "the service has not become ready yet; try again once it serves".into(),
+            Code::Draining => "the service is draining and will not be replaced; ask the generation that serves".into(),
+            _ => match self.attempt.as_ref().and_then(Attempt::pid) {
+                Some(pid) => format!("a restart is in progress (pid {pid}); one at a time"),
+                None => "a restart is in progress; one at a time".into(),
+            },
+        };
+        let failure = Failure::new(code, text);
+        if let Asker::Nobody = asker {
+            self.warn(format!("a restart was asked for by a signal and refused: {failure}"));
+        }
+        asker.fail(&failure, 0, &self.sink);
+    }
+
+    pub(super) fn step(&mut self, event: restart::Event) {
+        let before = self.restart.state();
+        self.trace(format!("{before:?} <- {event:?}"));
+        let actions = self.restart.step(event);
+        self.perform(actions);
+    }
+
+    fn succeed(&mut self, event: successor::Event) {
+        self.trace(format!("{:?} <- {event:?}", self.successor.state()));
+        for action in self.successor.step(event) {
+            match action {
+                successor::Action::SayReady => {
+                    // The old generation's death shows on the channel, not here.
+                    let _ = self.readiness.take().map(|pipe| rustix::io::write(&pipe, b"1"));
+                }
+                successor::Action::Accept => (self.sink)(Event::Commit),
+                successor::Action::Own { announce } => self.own(announce),
+                successor::Action::End(message) => (self.sink)(Event::Aborted { message }),
+            }
+        }
+    }
+}
+
+/// What a hook failed with; a text that begins with one of our codes keeps it.
+fn hook_failure(message: String, phase: &str) -> Failure {
+    let failure = Failure::from_wire(&message);
+    Failure { code: failure.code.or(Some(Code::HandoverFailed)), ..failure }.during(phase)
+}

@@ -1,0 +1,120 @@
+//! What the new generation holds of the one that started it: the channel, the readiness pipe, and the list of those
+//! that still drain.
+
+use super::{Shared, lock};
+use crate::channel::{self, Incoming, Outgoing, Received};
+use crate::error::{Code, Failure};
+use crate::listener::Listener;
+use crate::message::{Drainer, Frame, Hello, OLDEST, VERSION};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The old generation sends all of it right after the launch; only one that hangs needs this long.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The channel to the old generation.
+pub(crate) struct Elder {
+    pub incoming: Incoming,
+    /// Nothing more is said by this queue; dropping it early would cut off the hello.
+    _outgoing: Outgoing,
+}
+
+/// Says hello and takes in what the old generation gives: its hello, its listeners. `None` for its hello if it died
+/// before it said so; what it had given by then is kept.
+pub(crate) async fn greet(end: &Arc<OwnedFd>, shared: &Shared) -> Result<(Elder, Option<Hello>), Failure> {
+    let broken = |what: String| {
+        let advice = "the old generation goes on; if it persists, stop and start the service";
+        Failure::new(Code::Inheritance, format!("{what}; {advice}"))
+    };
+    let (incoming, outgoing) = channel::open(Arc::clone(end)).map_err(|error| broken(format!("channel: {error}")))?;
+    outgoing.send(Frame::Hello(Hello {
+        version: VERSION,
+        min: OLDEST,
+        features: vec![],
+        pid: std::process::id(),
+        generation: shared.generation,
+        handover: Default::default(),
+        socket: None,
+        draining: vec![],
+    }));
+    let mut elder = Elder { incoming, _outgoing: outgoing };
+    let taken = tokio::time::timeout(GREETING_TIMEOUT, take(&mut elder.incoming, shared)).await;
+    let hello = taken.map_err(|_| broken("the old generation hands nothing over".into()))?.map_err(broken)?;
+    Ok((elder, hello))
+}
+
+async fn take(incoming: &mut Incoming, shared: &Shared) -> Result<Option<Hello>, String> {
+    let mut hello = None;
+    loop {
+        match incoming.receive().await {
+            Received::Frame(Frame::Hello(said), _) => {
+                if said.min > VERSION || said.version < OLDEST {
+                    let (theirs, ours) = (said.version, VERSION);
+                    return Err(format!("the old generation speaks version {theirs} of the channel, this one {ours}"));
+                }
+                hello = Some(said);
+            }
+            Received::Frame(Frame::Listener(offered), descriptors) => {
+                let Some(descriptor) = descriptors.into_iter().next() else {
+                    return Err(format!("the listener '{}' came without its descriptor", offered.name));
+                };
+                let listener = Listener::verified(offered.name, &offered.address, descriptor, offered.source)
+                    .map_err(|failure| failure.message)?
+                    .with_file(offered.file);
+                if let Some(keys) = offered.tickets {
+                    lock(&shared.tickets).insert(listener.name.clone(), keys);
+                }
+                lock(&shared.registry).inherit(listener);
+            }
+            Received::Frame(Frame::Given, _) => return Ok(hello),
+            Received::Frame(Frame::Abort(why), _) => return Err(format!("the restart was called off: {why}")),
+            Received::Frame(..) => {}
+            Received::End => return Ok(hello),
+            Received::Malformed(malformed) => return Err(malformed.to_string()),
+        }
+    }
+}
+
+/// A generation before this one that has not ended yet.
+pub(crate) struct Drains {
+    pid: u32,
+    generation: u32,
+    since: Instant,
+    /// Tells its end from another process's that was given its pid.
+    #[cfg(target_os = "linux")]
+    pidfd: Option<OwnedFd>,
+}
+
+impl Drains {
+    pub fn new(drainer: Drainer) -> Drains {
+        Drains {
+            pid: drainer.pid,
+            generation: drainer.generation,
+            since: Instant::now().checked_sub(Duration::from_millis(drainer.since_ms)).unwrap_or_else(Instant::now),
+            #[cfg(target_os = "linux")]
+            pidfd: process(drainer.pid)
+                .and_then(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()),
+        }
+    }
+
+    pub fn alive(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        if let Some(pidfd) = &self.pidfd {
+            use rustix::event::{PollFd, PollFlags, Timespec, poll};
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            // pidfd_open(2): readable once the process has ended.
+            return poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&now)) == Ok(0);
+        }
+        process(self.pid).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+    }
+
+    pub fn show(&self) -> Drainer {
+        let since_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Drainer { pid: self.pid, generation: self.generation, since_ms }
+    }
+}
+
+fn process(pid: u32) -> Option<rustix::process::Pid> {
+    rustix::process::Pid::from_raw(pid.cast_signed())
+}

@@ -1,0 +1,20 @@
+//! Restart logic of `@shellflip/node`, without JavaScript.
+//!
+//! At any moment exactly one generation of a service answers the coordination socket, and at most one other is
+//! becoming ready or draining under each live one. `restart` decides, `engine` carries out; the rest are its hands.
+
+pub mod channel;
+pub mod coordination;
+pub mod engine;
+pub mod environment;
+pub mod error;
+pub mod listener;
+pub mod message;
+pub mod notify;
+pub mod restart;
+pub mod shutdown;
+pub mod spawn;
+pub mod successor;
+pub mod sys;
+
+pub use error::{Code, Failure};

@@ -1,0 +1,46 @@
+//! The only unsafe code of this crate: what no safe wrapper offers. Each block says why it is sound.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use tokio::io::unix::AsyncFd;
+
+/// Takes ownership of an inherited descriptor by number and sets FD_CLOEXEC on it.
+///
+/// # Errors
+/// `EBADF` where nothing is open under that number. Numbers below 3 are refused with `EINVAL`.
+pub fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
+    if fd < 3 {
+        return Err(io::Error::from_raw_os_error(rustix::io::Errno::INVAL.raw_os_error()));
+    }
+    // SAFETY: only borrowed for the call that asks whether it is open; a wrong number yields EBADF.
+    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+    rustix::io::fcntl_setfd(borrowed, rustix::io::FdFlags::CLOEXEC)?;
+    // SAFETY: it is open (the call above succeeded) and the caller validated that it is ours to own.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Borrows an open descriptor by number, to look at it without owning it.
+pub fn with_borrowed<T>(fd: RawFd, look: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> T) -> Option<T> {
+    if fd < 0 {
+        return None;
+    }
+    // SAFETY: the borrow ends with this call; a number that is not open only makes `look`'s calls fail with EBADF.
+    Some(look(unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }))
+}
+
+/// Removes a variable from the native environment.
+pub fn remove_env(name: &str) {
+    // SAFETY: called once, from the thread that loads the addon, before it starts any thread of its own; Node
+    // guards its own access to the environment with a lock of the same process-wide `environ`.
+    unsafe { std::env::remove_var(name) }
+}
+
+/// Watches a descriptor on the tokio runtime of the calling thread.
+///
+/// # Errors
+/// When the runtime's poller cannot take it, such as `EPERM` for a regular file.
+pub fn watch<T: AsFd + AsRawFd>(owner: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: an owner that lends its descriptor (AsFd) keeps the same one open for as long as it lives, and the
+    // AsyncFd holds the owner.
+    unsafe { AsyncFd::register(owner) }.map_err(io::Error::from)
+}
