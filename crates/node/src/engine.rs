@@ -1,0 +1,370 @@
+//! The engine as JavaScript holds it. Every call returns at once; all news comes by the one callback, which does not
+//! keep the event loop alive.
+
+use crate::convert::{NativeClaim, NativeDrainer, NativeFailure, NativeListenRequest, NativeListener, NativeProgress};
+use crate::process::take_inheritance;
+use napi::Status;
+use napi::bindgen_prelude::{Buffer, Function};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi_derive::napi;
+use shellflip_core::engine::{Engine as Core, Event, Launch, Options};
+use shellflip_core::message::Handover;
+use shellflip_core::restart::Reason;
+use std::os::fd::IntoRawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a service asks of its engine.
+#[napi(object)]
+pub struct NativeEngineOptions {
+    /// Where the coordination socket is to be; absent: there is none.
+    pub socket: Option<String>,
+    /// The path was asked for, not derived.
+    pub socket_explicit: bool,
+    /// How long a new generation may take. 0: for ever.
+    pub ready_timeout_ms: u32,
+    /// What this generation will hand over.
+    #[napi(ts_type = "'value' | 'raw' | 'none'")]
+    pub handover: String,
+    /// Emit 'trace' events.
+    pub trace: Option<bool>,
+}
+
+/// A listener's TLS ticket keys.
+#[napi(object)]
+pub struct NativeTickets {
+    /// The listener's name.
+    pub name: String,
+    /// What `getTicketKeys()` returned.
+    pub keys: Buffer,
+}
+
+/// The new generation that is to be started.
+#[napi(object)]
+pub struct NativeLaunch {
+    /// The program.
+    pub file: String,
+    /// Its arguments, `argv[0]` first.
+    pub args: Vec<String>,
+    /// Its environment, as KEY=value.
+    pub environment: Vec<String>,
+    /// Where it starts.
+    pub cwd: String,
+    /// The ticket keys of our TLS listeners.
+    pub tickets: Vec<NativeTickets>,
+}
+
+/// What the engine tells. `type` says which.
+#[napi(discriminant = "type", discriminant_case = "camelCase")]
+pub enum NativeEvent {
+    Started {
+        socket: Option<String>,
+        warnings: Vec<String>,
+        #[napi(ts_type = "'value' | 'raw' | 'none'")]
+        handover: String,
+        old_pid: Option<u32>,
+    },
+    Failed {
+        failure: NativeFailure,
+    },
+    Prepare {
+        generation: u32,
+    },
+    Restarting {
+        pid: u32,
+    },
+    Handover,
+    HandoverWritten {
+        id: u32,
+        failure: Option<NativeFailure>,
+    },
+    HandoverChunk {
+        chunk: Option<Buffer>,
+        failure: Option<NativeFailure>,
+    },
+    Commit,
+    Aborted {
+        message: String,
+    },
+    Adopted,
+    Release,
+    Resume,
+    Outcome {
+        id: u32,
+        pid: Option<u32>,
+        generation: Option<u32>,
+        duration_ms: f64,
+        failure: Option<NativeFailure>,
+    },
+    Restarted {
+        pid: u32,
+        generation: u32,
+        duration_ms: f64,
+    },
+    RolledBack {
+        failure: NativeFailure,
+        asked: bool,
+    },
+    Drain {
+        #[napi(ts_type = "'restart' | 'shutdown'")]
+        reason: String,
+    },
+    Status {
+        id: u32,
+    },
+    OldGone,
+    Warning {
+        message: String,
+    },
+    Trace {
+        message: String,
+    },
+}
+
+impl From<Event> for NativeEvent {
+    fn from(event: Event) -> Self {
+        match event {
+            Event::Started { socket, warnings, handover, old_pid } => NativeEvent::Started {
+                socket: socket.map(|path| path.to_string_lossy().into_owned()),
+                warnings,
+                handover: handover_name(handover).into(),
+                old_pid,
+            },
+            Event::Failed { failure } => NativeEvent::Failed { failure: failure.into() },
+            Event::Prepare { generation } => NativeEvent::Prepare { generation },
+            Event::Restarting { pid } => NativeEvent::Restarting { pid },
+            Event::Handover => NativeEvent::Handover,
+            Event::HandoverWritten { id, failure } => {
+                NativeEvent::HandoverWritten { id, failure: failure.map(Into::into) }
+            }
+            Event::HandoverChunk { chunk, failure } => {
+                NativeEvent::HandoverChunk { chunk: chunk.map(Buffer::from), failure: failure.map(Into::into) }
+            }
+            Event::Commit => NativeEvent::Commit,
+            Event::Aborted { message } => NativeEvent::Aborted { message },
+            Event::Adopted => NativeEvent::Adopted,
+            Event::Release => NativeEvent::Release,
+            Event::Resume => NativeEvent::Resume,
+            Event::Outcome { id, pid, generation, duration_ms, failure } => NativeEvent::Outcome {
+                id,
+                pid,
+                generation,
+                duration_ms: duration_ms as f64,
+                failure: failure.map(Into::into),
+            },
+            Event::Restarted { pid, generation, duration_ms } => {
+                NativeEvent::Restarted { pid, generation, duration_ms: duration_ms as f64 }
+            }
+            Event::RolledBack { failure, asked } => NativeEvent::RolledBack { failure: failure.into(), asked },
+            Event::Drain { reason: Reason::Restart } => NativeEvent::Drain { reason: "restart".into() },
+            Event::Drain { reason: Reason::Shutdown } => NativeEvent::Drain { reason: "shutdown".into() },
+            Event::Status { id } => NativeEvent::Status { id },
+            Event::OldGone => NativeEvent::OldGone,
+            Event::Warning { message } => NativeEvent::Warning { message },
+            Event::Trace { message } => NativeEvent::Trace { message },
+        }
+    }
+}
+
+fn handover_name(handover: Handover) -> &'static str {
+    match handover {
+        Handover::None => "none",
+        Handover::Value => "value",
+        Handover::Raw => "raw",
+    }
+}
+
+fn handover_of(name: &str) -> Handover {
+    match name {
+        "value" => Handover::Value,
+        "raw" => Handover::Raw,
+        _ => Handover::None,
+    }
+}
+
+type Callback = ThreadsafeFunction<NativeEvent, (), NativeEvent, Status, false, true>;
+
+/// One per process that restarts. Collecting it, or ending the environment it lives in, ends its thread.
+#[napi]
+pub struct Engine {
+    core: Core,
+}
+
+#[napi]
+impl Engine {
+    /// Starts the engine; the first event is 'started' or 'failed'. Throws if the system gives no thread.
+    #[napi(constructor, ts_args_type = "options: NativeEngineOptions, onEvent: (event: NativeEvent) => void")]
+    pub fn new(options: NativeEngineOptions, on_event: Function<'_, NativeEvent, ()>) -> napi::Result<Self> {
+        let callback: Callback =
+            on_event.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?;
+        let options = Options {
+            socket: options.socket.map(Into::into),
+            socket_explicit: options.socket_explicit,
+            ready_timeout: Some(options.ready_timeout_ms)
+                .filter(|&ms| ms > 0)
+                .map(|ms| Duration::from_millis(ms.into())),
+            handover: handover_of(&options.handover),
+            trace: options.trace.unwrap_or_default(),
+        };
+        let sink = Arc::new(move |event: Event| {
+            // An environment that is being torn down takes no more calls; then there is nobody to tell.
+            let _ = callback.call(event.into(), ThreadsafeFunctionCallMode::NonBlocking);
+        });
+        let core = Core::start(options, take_inheritance(), sink)
+            .map_err(|failure| napi::Error::from_reason(failure.message))?;
+        Ok(Engine { core })
+    }
+
+    /// Binds, or claims what was inherited.
+    #[napi]
+    pub fn claim(&self, request: NativeListenRequest) -> NativeClaim {
+        let address = request.address.clone();
+        match self.core.claim(&request.into_core()) {
+            Ok(claim) => NativeClaim {
+                fd: claim.fd.into_raw_fd(),
+                name: claim.name,
+                address: (&claim.address).into(),
+                inherited: claim.inherited,
+                failure: None,
+            },
+            Err(failure) => {
+                NativeClaim { fd: -1, name: String::new(), address, inherited: false, failure: Some(failure.into()) }
+            }
+        }
+    }
+
+    /// The application closed that listener.
+    #[napi]
+    pub fn drop(&self, name: String) {
+        self.core.drop_listener(&name);
+    }
+
+    /// What was inherited and not claimed yet.
+    #[napi]
+    pub fn unclaimed(&self) -> Vec<NativeListener> {
+        self.core.unclaimed().into_iter().map(Into::into).collect()
+    }
+
+    /// What the application listens on.
+    #[napi]
+    pub fn listeners(&self) -> Vec<NativeListener> {
+        self.core.listeners().into_iter().map(Into::into).collect()
+    }
+
+    /// The ticket keys that the old generation used on that listener.
+    #[napi]
+    pub fn ticket_keys(&self, name: String) -> Option<Buffer> {
+        self.core.ticket_keys(&name).map(Buffer::from)
+    }
+
+    /// The application is ready: 'commit' follows when it may accept.
+    #[napi]
+    pub fn ready(&self) {
+        self.core.ready();
+    }
+
+    /// Says SERVING. To be called in the turn in which the handles began to listen, after they did: no connection has
+    /// been taken yet. False: the restart was called off, and this process must exit now.
+    #[napi]
+    pub fn serving(&self) -> bool {
+        self.core.serving()
+    }
+
+    /// Asks for a restart; 'outcome' follows with that id. 0: nobody waits (a signal).
+    #[napi]
+    pub fn restart(&self, id: u32) {
+        self.core.restart(id);
+    }
+
+    /// The answer to 'prepare': starts the launcher from this thread. What it returns has been reported already.
+    #[napi]
+    pub fn launch(&self, spec: NativeLaunch) -> Option<NativeFailure> {
+        let pair = |entry: String| {
+            let (key, value) = entry.split_once('=').unwrap_or((&entry, ""));
+            (key.into(), value.into())
+        };
+        let launch = Launch {
+            file: spec.file.into(),
+            args: spec.args.into_iter().map(Into::into).collect(),
+            environment: spec.environment.into_iter().map(pair).collect(),
+            cwd: spec.cwd.into(),
+            tickets: spec.tickets.into_iter().map(|tickets| (tickets.name, tickets.keys.to_vec())).collect(),
+        };
+        self.core.launch(launch).err().map(Into::into)
+    }
+
+    /// The other answer to 'prepare'. A message that begins with `ERR_SHELLFLIP_X: ` keeps that code.
+    #[napi]
+    pub fn prepare_failed(&self, message: String) {
+        self.core.prepare_failed(message);
+    }
+
+    /// Queues bytes for the handover pipe; 'handoverWritten' follows with that id.
+    #[napi]
+    pub fn handover_write(&self, id: u32, chunk: Buffer) {
+        self.core.handover_write(id, chunk.to_vec());
+    }
+
+    /// The handover is complete, or failed with that message.
+    #[napi]
+    pub fn handover_done(&self, failure: Option<String>) {
+        self.core.handover_done(failure);
+    }
+
+    /// Asks for the next chunk of what the old generation hands over: 'handoverChunk' follows.
+    #[napi]
+    pub fn read_handover(&self) {
+        self.core.read_handover();
+    }
+
+    /// The answer to 'release'.
+    #[napi]
+    pub fn released(&self) {
+        self.core.released();
+    }
+
+    /// The service is to end; 'drain' follows when its time has come.
+    #[napi]
+    pub fn shutdown(&self) {
+        self.core.shutdown();
+    }
+
+    /// The drain is over. If the service ends with this process, its socket files are gone when this returns.
+    #[napi]
+    pub fn drained(&self) {
+        self.core.drained();
+    }
+
+    /// This generation is about to end of that error: the old one tells whoever asked for the restart.
+    #[napi]
+    pub fn failing(&self, message: String) {
+        self.core.failing(&message);
+    }
+
+    /// The answer to 'status': what `shellflip status --json` prints.
+    #[napi]
+    pub fn reply_status(&self, id: u32, json: String) {
+        self.core.reply_status(id, json);
+    }
+
+    /// The generations before this one that have not ended yet.
+    #[napi]
+    pub fn draining(&self) -> Vec<NativeDrainer> {
+        let show = |drainer: shellflip_core::message::Drainer| NativeDrainer {
+            pid: drainer.pid,
+            generation: drainer.generation,
+            since_ms: drainer.since_ms as f64,
+        };
+        self.core.draining().into_iter().map(show).collect()
+    }
+
+    /// What a restart in progress waits for; null when there is none.
+    #[napi]
+    pub fn progress(&self) -> Option<NativeProgress> {
+        self.core.progress().map(|progress| NativeProgress {
+            phase: progress.phase.into(),
+            pid: progress.pid,
+            since_ms: progress.since.elapsed().as_millis() as f64,
+        })
+    }
+}

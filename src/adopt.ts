@@ -1,0 +1,256 @@
+/**
+ * A descriptor becomes a server that listens, but does not accept until it is told to. Node's handle is created over
+ * the descriptor with its `listen` (dgram: `recvStart`) shadowed by a function that does nothing: it owns the descriptor,
+ * `address()` is real, 'listening' is emitted, and libuv does not poll it. Starting calls the real one.
+ *
+ * The descriptor has one owner at every moment: the handle once it took it, before that this file, which closes it.
+ */
+import type { Socket as DatagramSocket } from 'node:dgram'
+import { closeSync } from 'node:fs'
+import { type AddressInfo, isIPv6, Server } from 'node:net'
+import { ShellflipError, systemError } from './errors'
+
+/** A listener that a server or dgram socket of the application now owns. */
+export interface Adopted {
+  /** False if Node refused the descriptor: it emits 'error' by itself, in the next tick. */
+  readonly listening: boolean
+  readonly address: AddressInfo | string
+  /** Begins to accept. Synchronous; once. Throws what the system says. */
+  start(): void
+  /** Stops accepting and leaves the connections alone. */
+  stop(): void
+}
+
+/** What a claim is about, as far as adoption needs it. */
+export interface Claimed {
+  fd: number
+  address: { kind: 'tcp' | 'udp' | 'unix'; host?: string; port?: number; path?: string }
+}
+
+/** The part of libuv's handles, as Node wraps them, that is used here. */
+interface Handle {
+  listen?(backlog: number): number
+  recvStart?(): number
+  recvStop?(): number
+  close(callback?: () => void): void
+}
+
+type Listen = (options: { fd: number; backlog: number; exclusive: boolean }) => unknown
+
+/** Runtimes whose servers have no such handle: there adoption itself is what starts accepting. */
+const HANDLES = process.versions.bun === undefined && !('Deno' in globalThis)
+
+/**
+ * `listen` is the server's own method, not the one `manage()` put over it; `closed` is called when the application
+ * closes the server.
+ */
+export function adoptServer(
+  server: Server,
+  listen: Listen,
+  claimed: Claimed,
+  backlog: number,
+  closed: () => void,
+): Adopted {
+  const options = { fd: claimed.fd, backlog, exclusive: true }
+  if (!HANDLES) return adoptAtStart(server, () => listen.call(server, options), claimed)
+  const handle = takeHandle(server, claimed.fd, () => void listen.call(server, options))
+  if (handle === null) return { listening: false, address: expected(claimed), start() {}, stop() {} }
+  const unnamed = nameAddress(server, claimed)
+  const hold = onClose(handle, () => {
+    unnamed()
+    closed()
+  })
+  try {
+    verify(server.address(), claimed)
+  } catch (error) {
+    hold.release()
+    Server.prototype.close.call(server)
+    throw error
+  }
+  return {
+    listening: true,
+    address: server.address() as AddressInfo | string,
+    start() {
+      delete handle.listen
+      check((handle as Handle).listen?.(backlog || 511) ?? 0, 'listen', claimed)
+    },
+    stop() {
+      hold.release()
+      unnamed()
+      Server.prototype.close.call(server)
+    },
+  }
+}
+
+/** Without handles: the listener is ours, and waits in the kernel, until the server is given it at the start. */
+function adoptAtStart(server: Server, open: () => unknown, claimed: Claimed): Adopted {
+  let open_ = false
+  return {
+    listening: true,
+    address: expected(claimed),
+    start() {
+      open_ = true
+      server.once('listening', () => verify(server.address() ?? '', claimed))
+      open()
+    },
+    stop() {
+      if (open_) Server.prototype.close.call(server)
+      else closeSync(claimed.fd)
+      open_ = true
+    },
+  }
+}
+
+/** Runs `open` with the handle that the server creates in it made to not listen. Null if it created none. */
+function takeHandle(server: Server, fd: number, open: () => void): Handle | null {
+  let handle: Handle | null = null
+  let taken = false
+  const property = { configurable: true, enumerable: true }
+  Object.defineProperty(server, '_handle', {
+    ...property,
+    get: () => handle,
+    set(value: Handle | null) {
+      handle = value
+      if (value === null) return
+      taken = true
+      value.listen = () => 0
+    },
+  })
+  try {
+    open()
+  } finally {
+    Object.defineProperty(server, '_handle', { ...property, value: handle, writable: true })
+    if (!taken) closeSync(fd)
+  }
+  return handle
+}
+
+/** The same for a dgram socket, whose handle exists from its creation. */
+export function adoptDatagram(socket: DatagramSocket, claimed: Claimed, closed: () => void): Adopted {
+  const handle = datagramHandle(socket)
+  if (handle === null) {
+    closeSync(claimed.fd)
+    throw new ShellflipError(
+      'ERR_SHELLFLIP_UNSUPPORTED',
+      'listen: this runtime gives no access to the handle of a dgram socket: bind it yourself, it will not be handed over',
+    )
+  }
+  handle.recvStart = () => 0
+  let taken = false
+  const open = (handle as Handle & { open(fd: number): number }).open
+  const shadow = handle as Handle & { open?(fd: number): number }
+  shadow.open = (fd) => {
+    const status = open.call(handle, fd)
+    taken = status === 0
+    return status
+  }
+  try {
+    socket.bind({ fd: claimed.fd, exclusive: true })
+  } catch (error) {
+    if (!taken) closeSync(claimed.fd)
+    delete handle.recvStart
+    throw error
+  } finally {
+    delete shadow.open
+  }
+  const hold = onClose(handle, closed)
+  try {
+    verify(socket.address(), claimed)
+  } catch (error) {
+    hold.release()
+    socket.close()
+    throw error
+  }
+  return {
+    listening: true,
+    address: socket.address(),
+    start() {
+      delete handle.recvStart
+      check((handle as Handle).recvStart?.() ?? 0, 'recvStart', claimed)
+    },
+    stop() {
+      // Only deaf: it can still send the answers it owes. What is queued in the kernel is the next generation's to read.
+      hold.release()
+      if (datagramHandle(socket) === handle) handle.recvStop?.()
+    },
+  }
+}
+
+/** Throws Node's own error if the socket is bound or closed, before anything is claimed for it. */
+export function refuseUsedDatagram(socket: DatagramSocket): void {
+  try {
+    socket.address()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_SOCKET_DGRAM_NOT_RUNNING') throw error
+    return
+  }
+  socket.bind()
+}
+
+/** The handle of a dgram socket that is neither bound nor closed. */
+function datagramHandle(socket: DatagramSocket): Handle | null {
+  const key = Object.getOwnPropertySymbols(socket).find((symbol) => symbol.description === 'state symbol')
+  if (key === undefined) return null
+  const state = (socket as unknown as Record<symbol, { handle?: Handle | null } | undefined>)[key]
+  return typeof state?.handle?.recvStart === 'function' ? state.handle : null
+}
+
+/** Learns of the application closing the listener, whichever way it does so, until released. */
+function onClose(handle: Handle, closed: () => void): { release(): void } {
+  const close = handle.close
+  handle.close = (callback) => {
+    delete (handle as Partial<Handle>).close
+    close.call(handle, callback)
+    closed()
+  }
+  return { release: () => void delete (handle as Partial<Handle>).close }
+}
+
+/**
+ * `address()` of a unix socket opened from a descriptor is null in Node: it shall be the path, as when opened by path,
+ * until what is returned is called.
+ */
+function nameAddress(server: Server, { address }: Claimed): () => void {
+  const { path } = address
+  if (path === undefined) return () => {}
+  server.address = () => path
+  return () => void delete (server as Partial<Server>).address
+}
+
+/** Some runtimes ignore a descriptor and listen elsewhere: the address tells. */
+function verify(real: AddressInfo | string | null, claimed: Claimed): void {
+  const want = expected(claimed)
+  if (typeof want === 'string' ? real === want : isSame(real, want)) return
+  throw new ShellflipError(
+    'ERR_SHELLFLIP_LISTENER',
+    `listen: the server listens at ${print(real)} and not at ${print(want)}: this runtime ignored the descriptor it was given. ` +
+      'Run the service under Node.js',
+  )
+}
+
+function isSame(real: AddressInfo | string | null, want: AddressInfo): boolean {
+  if (typeof real === 'string' || real === null || real.port !== want.port) return false
+  return real.address === want.address || unscoped(real.address) === unscoped(want.address)
+}
+
+/** `fe80::1%eth0` is `fe80::1`. */
+function unscoped(address: string): string {
+  return address.replace(/%.*$/, '')
+}
+
+function expected({ address }: Claimed): AddressInfo | string {
+  if (address.path !== undefined) return address.path
+  const { host = '', port = 0 } = address
+  return { address: host, family: isIPv6(host) ? 'IPv6' : 'IPv4', port }
+}
+
+function print(address: AddressInfo | string | null): string {
+  if (address === null) return 'no address'
+  return typeof address === 'string' ? address : `${address.address} port ${address.port}`
+}
+
+function check(status: number, syscall: string, claimed: Claimed): void {
+  if (status === 0) return
+  const { host, port, path } = claimed.address
+  throw systemError(status, syscall, { address: path ?? host, port })
+}

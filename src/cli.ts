@@ -1,0 +1,88 @@
+#!/usr/bin/env node
+/**
+ * The `shellflip` command that npm installs. It replaces itself by the native program, so that no Node process stays in
+ * front of it; where that is impossible, it runs the program and ends as it ended.
+ *
+ * It loads the addon directly and not by './native': what a service manager left in the environment is for the program
+ * that `shellflip run` starts, and must not be read here.
+ */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { constants } from 'node:os'
+import { join } from 'node:path'
+
+const { platform, arch } = process
+
+/** Platform packages that hold the program here. It is static, so that either will do on Linux. */
+const packages =
+  platform === 'linux'
+    ? ['gnu', 'musl'].map((libc) => `@shellflip/node-linux-${arch}-${libc}`)
+    : [`@shellflip/node-${platform}-${arch}`]
+
+/** Signals for us that are meant for the program. SIGINT is not among them: a terminal sends it to both. */
+const FORWARDED: NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGUSR2']
+
+main()
+
+function main(): void {
+  const file = findProgram()
+  if (file === undefined) {
+    fail(
+      `shellflip: no native program for ${platform} ${arch}. Install ${packages.join(' or ')} (npm does so unless ` +
+        `optional dependencies are left out), or build it here with \`npm run build\`.`,
+    )
+    return
+  }
+  const args = process.argv.slice(2)
+  replaceBy(file, args)
+  run(file, args)
+}
+
+function findProgram(): string | undefined {
+  const local = join(__dirname, 'native', 'shellflip')
+  if (existsSync(local)) return local
+  for (const name of packages) {
+    try {
+      return require.resolve(`${name}/shellflip`)
+    } catch {
+      // Not installed: the next one.
+    }
+  }
+  return undefined
+}
+
+/** Returns only if it could not be done. */
+function replaceBy(file: string, args: string[]): void {
+  try {
+    const binding = require('./native/binding.cjs') as typeof import('./native/binding.cjs')
+    binding.execReplace(file, args)
+  } catch {
+    // No addon for this platform: the program itself may run all the same.
+  }
+}
+
+function run(file: string, args: string[]): void {
+  const child = spawn(file, args, { stdio: 'inherit' })
+  for (const signal of FORWARDED) process.on(signal, () => child.kill(signal))
+  process.on('SIGINT', () => {})
+  child.on('error', (error: NodeJS.ErrnoException) => {
+    const help =
+      error.code === 'EACCES' ? 'It must be executable, on a file system mounted without noexec.' : 'Install it again.'
+    fail(`shellflip: cannot run ${file}: ${error.message}. ${help}`)
+  })
+  child.on('exit', (code, signal) => {
+    if (signal === null) {
+      process.exitCode = code ?? 1
+      return
+    }
+    for (const name of [...FORWARDED, 'SIGINT'] as const) process.removeAllListeners(name)
+    process.kill(process.pid, signal)
+    // Reached if this process ignores that signal.
+    process.exitCode = 128 + constants.signals[signal]
+  })
+}
+
+function fail(message: string): void {
+  console.error(message)
+  process.exitCode = 1
+}

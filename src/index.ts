@@ -1,0 +1,20 @@
+/** Zero-downtime restarts: the public API. */
+export { ShellflipError, type ShellflipErrorCode, type ShellflipErrorDetails } from './errors'
+export { receiveFromOldProcess } from './receive'
+export { ShutdownCoordinator, ShutdownHandle, ShutdownSignal, WeakShutdownHandle } from './shutdown'
+export { shellflip } from './start'
+export type {
+  DrainOutcome,
+  LifecycleHandler,
+  ListeningServer,
+  ListenOptions,
+  Logger,
+  MigrateHooks,
+  RestartOutcome,
+  Service,
+  ServiceCommand,
+  ServiceEvents,
+  ServiceOptions,
+  ServicePhase,
+  ServiceStatus,
+} from './types'

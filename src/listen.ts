@@ -1,0 +1,300 @@
+/**
+ * Every listener of the service, from the claim to the end of its connections. Invariant: a listener that is in the
+ * list is claimed from the engine by its name, and none accepts before `startAccepting` or after `stopAccepting`.
+ */
+import cluster from 'node:cluster'
+import { Socket as DatagramSocket } from 'node:dgram'
+import { lookup } from 'node:dns/promises'
+import { type AddressInfo, Server } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
+import { type Adopted, adoptDatagram, adoptServer, type Claimed, refuseUsedDatagram } from './adopt'
+import { Connections } from './connections'
+import { type DrainHow, drainConnections } from './drain'
+import { fromNative, invalidArgument, messageOf, ShellflipError, unsupported } from './errors'
+import { joinDrain, listenByNode, listensByNode } from './inert'
+import { isV4Only, needsLookup, requestFor, type Wanted, wantedByArguments, wantedByOptions } from './listen-options'
+import type { Engine } from './native'
+import type { ListeningServer } from './types'
+
+export interface ListenersDeps {
+  /** Null: inert. Servers listen by Node's own means, and accept at once. */
+  engine: Pick<Engine, 'claim' | 'drop' | 'ticketKeys'> | null
+  warn(message: string): void
+  /** Called each time a server listens, and not only the first. */
+  onFirstListen(): void
+  isDraining(): boolean
+}
+
+interface Entry {
+  name: string
+  server: ListeningServer
+  adopted: Adopted
+}
+
+type NodeListen = (...args: unknown[]) => unknown
+
+export class Listeners {
+  readonly #deps: ListenersDeps
+  readonly #entries: Entry[] = []
+  readonly #connections = new Set<Connections>()
+  /** A managed server's own listen(). */
+  readonly #managed = new WeakMap<Server, NodeListen>()
+  /** Servers between the call of listen and the outcome of a name lookup. */
+  readonly #opening = new WeakSet<ListeningServer>()
+  #accepting = false
+  #stopped = false
+
+  constructor(deps: ListenersDeps) {
+    this.#deps = deps
+  }
+
+  /** `Service.listen`. */
+  async listen(server: ListeningServer, options: unknown): Promise<AddressInfo | string> {
+    if (!(server instanceof Server) && !(server instanceof DatagramSocket)) {
+      throw invalidArgument('listen: the server wants to be a net, tls, http, https or http2 server, or a dgram socket')
+    }
+    const wanted = wantedByOptions(options)
+    if (server instanceof DatagramSocket && wanted.path !== undefined) {
+      throw invalidArgument('listen: path is for stream servers: a dgram socket wants a port')
+    }
+    this.#refuse(server)
+    const resolved = needsLookup(wanted) ? await this.#lookup(server, wanted) : wanted
+    this.#refuse(server)
+    return this.#deps.engine === null ? this.#openInert(server, resolved) : outcome(this.#open(server, resolved))
+  }
+
+  /** Puts every later listen() of this server through the service. Returns the server. */
+  manage<S>(server: S): S {
+    if (!(server instanceof Server)) throw invalidArgument('manage: it wants a net, tls, http, https or http2 server')
+    if (this.#managed.has(server)) return server
+    const managed: Server = server
+    this.#managed.set(managed, managed.listen as NodeListen)
+    managed.listen = ((...args: unknown[]) => this.#listenManaged(managed, args)) as Server['listen']
+    return server
+  }
+
+  /** The commit. Synchronous: when it returns every listener accepts, and later ones accept at once. */
+  startAccepting(): void {
+    if (this.#accepting) return
+    this.#accepting = true
+    for (const { adopted } of this.#entries) adopted.start()
+  }
+
+  /** Stops the listeners, and leaves their connections alone. */
+  stopAccepting(): void {
+    if (this.#stopped) return
+    this.#stopped = true
+    for (const { server, adopted } of this.#entries) {
+      adopted.stop()
+      if (server instanceof Server) joinDrain(server)
+    }
+  }
+
+  names(): { name: string; address: AddressInfo | string }[] {
+    return this.#entries.map(({ name, adopted }) => ({ name, address: adopted.address }))
+  }
+
+  /** Session ticket keys of the TLS servers, for the next generation to resume their sessions. */
+  ticketKeys(): { name: string; keys: Buffer }[] {
+    const keys: { name: string; keys: Buffer }[] = []
+    for (const { name, server } of this.#entries) {
+      if (server instanceof TlsServer) keys.push({ name, keys: server.getTicketKeys() })
+    }
+    return keys
+  }
+
+  counts(): { connections: number; inFlight: number } {
+    const counts = { connections: 0, inFlight: 0 }
+    for (const connections of this.#connections) {
+      counts.connections += connections.sockets.size
+      counts.inFlight += connections.inFlight()
+    }
+    return counts
+  }
+
+  /** Resolves when no connection is left, or the deadline destroyed what was left. Never rejects. */
+  async drain(how: DrainHow): Promise<{ cut: number }> {
+    this.stopAccepting()
+    const outcome = await drainConnections(this.#connections, how)
+    for (const { server } of this.#entries) if (server instanceof DatagramSocket) closeQuietly(server)
+    this.#entries.length = 0
+    return outcome
+  }
+
+  #listenManaged(server: Server, args: unknown[]): Server {
+    const own = this.#managed.get(server) as NodeListen
+    const { wanted, callback, signal, reusePort } = wantedByArguments(args)
+    if (wanted === null || this.#deps.engine === null) {
+      // A handle or a descriptor, which is not ours to hand over, or something Node itself shall refuse.
+      this.#connections.add(Connections.of(server))
+      server.once('listening', () =>
+        this.#add(
+          server,
+          listensByNode(server, () => this.#remove(server)),
+        ),
+      )
+      own.apply(server, args)
+      return server
+    }
+    if (server.listening || this.#opening.has(server)) throw alreadyListening()
+    if (reusePort)
+      this.#deps.warn('listen: reusePort is ignored: the service hands the socket itself to the next generation')
+    if (callback !== null) server.once('listening', callback)
+    if (signal !== undefined) closeOnAbort(server, signal)
+    const fail = (error: unknown): void => void process.nextTick(() => server.emit('error', error))
+    const open = (resolved: Wanted): void => {
+      try {
+        this.#refuse(server)
+        this.#open(server, resolved)
+      } catch (error) {
+        fail(error)
+      }
+    }
+    if (needsLookup(wanted)) this.#lookup(server, wanted).then(open, fail)
+    else open(wanted)
+    return server
+  }
+
+  /** Claims and adopts, in one turn. Throws; then nothing is left open. */
+  #open(server: ListeningServer, wanted: Wanted): ListeningServer {
+    const { engine } = this.#deps
+    if (engine === null) return server
+    const claim = engine.claim(requestFor(server, wanted))
+    const target = { address: wanted.path ?? wanted.host ?? (isV4Only(server) ? '0.0.0.0' : '::'), port: wanted.port }
+    if (claim.failure !== undefined) {
+      throw fromNative(claim.failure, wanted.path === undefined ? target : { address: wanted.path })
+    }
+    const { name } = claim
+    // Node tells the path as it was asked for.
+    const claimed: Claimed = { fd: claim.fd, address: { ...claim.address, path: wanted.path } }
+    const forget = (): void => {
+      this.#remove(server)
+      engine.drop(name)
+    }
+    let adopted: Adopted
+    try {
+      adopted = this.#adopt(server, claimed, wanted.backlog, forget)
+      if (adopted.listening && server instanceof TlsServer) this.#inheritTickets(server, name)
+      if (adopted.listening && this.#accepting) adopted.start()
+    } catch (error) {
+      forget()
+      throw error
+    }
+    if (adopted.listening) this.#add(server, adopted, name)
+    else forget()
+    return server
+  }
+
+  #add(server: ListeningServer, adopted: Adopted, name = nameOf(server, adopted.address)): void {
+    this.#entries.push({ name, server, adopted })
+    this.#deps.onFirstListen()
+  }
+
+  #remove(server: ListeningServer): void {
+    const at = this.#entries.findIndex((entry) => entry.server === server)
+    if (at >= 0) this.#entries.splice(at, 1)
+  }
+
+  #adopt(server: ListeningServer, claimed: Claimed, backlog: number, closed: () => void): Adopted {
+    if (server instanceof DatagramSocket) return adoptDatagram(server, claimed, closed)
+    this.#connections.add(Connections.of(server))
+    const listen = this.#managed.get(server) ?? (server.listen as NodeListen)
+    return adoptServer(server, listen, claimed, backlog, closed)
+  }
+
+  #inheritTickets(server: TlsServer, name: string): void {
+    const keys = this.#deps.engine?.ticketKeys(name)
+    if (keys == null) return
+    try {
+      server.setTicketKeys(keys)
+    } catch (error) {
+      this.#deps.warn(`listen: TLS sessions of the old generation cannot be resumed at ${name}: ${messageOf(error)}`)
+    }
+  }
+
+  async #openInert(server: ListeningServer, wanted: Wanted): Promise<AddressInfo | string> {
+    const { name } = wanted
+    if (name !== undefined && this.#entries.some((entry) => entry.name === name)) {
+      throw invalidArgument(`listen: a listener named '${name}' is in use already; give each one a name of its own`)
+    }
+    if (server instanceof Server) this.#connections.add(Connections.of(server))
+    const own = server instanceof Server ? this.#managed.get(server) : undefined
+    await listenByNode(server, wanted, own)
+    const adopted = listensByNode(server, () => this.#remove(server))
+    this.#add(server, adopted, name)
+    return adopted.address
+  }
+
+  async #lookup(server: ListeningServer, wanted: Wanted): Promise<Wanted> {
+    this.#opening.add(server)
+    // Node counts calls of listen() and close(): by that it knows, too, that a lookup is no longer wanted.
+    const turns = server as { _listeningId?: number }
+    const turn = turns._listeningId
+    try {
+      const family = server instanceof DatagramSocket ? (isV4Only(server) ? 4 : 6) : 0
+      const { address } = await lookup(wanted.host ?? '', { family })
+      if (turns._listeningId !== turn) throw closedMeanwhile()
+      return { ...wanted, host: address }
+    } finally {
+      this.#opening.delete(server)
+    }
+  }
+
+  #refuse(server: ListeningServer): void {
+    if (cluster.isWorker && this.#deps.engine !== null) {
+      throw unsupported(
+        'listen: in a cluster worker the primary owns the listeners. Run the service without cluster, or call shellflip() ' +
+          'with enabled: false in workers',
+      )
+    }
+    if (this.#deps.isDraining()) {
+      throw new ShellflipError('ERR_SHELLFLIP_DRAINING', 'listen: the service is draining and takes no new listeners')
+    }
+    if (this.#opening.has(server) || (server instanceof Server && server.listening)) throw alreadyListening()
+    if (server instanceof DatagramSocket) refuseUsedDatagram(server)
+  }
+}
+
+function nameOf(server: ListeningServer, address: AddressInfo | string): string {
+  if (typeof address === 'string') return `unix:${address}`
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  return `${server instanceof DatagramSocket ? 'udp' : 'tcp'}:${host}:${address.port}`
+}
+
+/** Resolves as Node announces it; rejects with what Node found wrong with the descriptor. */
+function outcome(server: ListeningServer): Promise<AddressInfo | string> {
+  if (server instanceof DatagramSocket) return Promise.resolve(server.address())
+  return new Promise((resolve, reject) => {
+    const settle = (error?: unknown): void => {
+      server.removeListener('listening', settle).removeListener('error', settle).removeListener('close', closed)
+      if (error === undefined) resolve(server.address() as AddressInfo | string)
+      else reject(error)
+    }
+    const closed = (): void => settle(closedMeanwhile())
+    server.once('listening', settle).once('error', settle).once('close', closed)
+  })
+}
+
+function closedMeanwhile(): Error {
+  return new ShellflipError('ERR_SHELLFLIP_LISTENER', 'listen: the application closed the server before it listened')
+}
+
+/** Node's own error for it. */
+function alreadyListening(): Error {
+  const error = new Error('Listen method has been called more than once without closing.')
+  return Object.assign(error, { code: 'ERR_SERVER_ALREADY_LISTEN' })
+}
+
+function closeOnAbort(server: Server, signal: AbortSignal): void {
+  const close = (): void => void server.close()
+  if (signal.aborted) process.nextTick(close)
+  else signal.addEventListener('abort', close, { once: true })
+}
+
+function closeQuietly(socket: DatagramSocket): void {
+  try {
+    socket.close()
+  } catch {
+    // The application closed it.
+  }
+}

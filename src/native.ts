@@ -1,0 +1,89 @@
+/**
+ * The only import of the addon. Loading it reads what an old generation left in the environment, once, and takes it out
+ * of `process.env`. Importing this never throws: whoever needs the addon asks `requireNative()`.
+ */
+
+import { ShellflipError } from './errors'
+import type * as Binding from './native/binding.cjs'
+
+export type {
+  Engine,
+  NativeAddress,
+  NativeClaim,
+  NativeEngineOptions,
+  NativeEvent,
+  NativeFailure,
+  NativeInheritance,
+  NativeLaunch,
+  NativeListener,
+  NativeListenRequest,
+} from './native/binding.cjs'
+
+/** The addon's exports. */
+export type Native = typeof Binding
+
+/** Platforms a package is published for; elsewhere `shellflip()` is inert. */
+const SUPPORTED: Record<string, string[]> = {
+  linux: ['x64', 'arm64'],
+  darwin: ['x64', 'arm64'],
+}
+
+/** False where no addon exists for this platform, so that none can be missing. */
+export const platformSupported: boolean = SUPPORTED[process.platform]?.includes(process.arch) ?? false
+
+let loaded: Native | null = null
+let failure: unknown = null
+try {
+  const binding = require('./native/binding.cjs') as Native
+  for (const name of binding.inheritance().wiped) delete process.env[name]
+  loaded = binding
+} catch (error) {
+  failure = error
+}
+
+/** The addon, or null where it cannot be loaded. */
+export const native: Native | null = loaded
+
+/** The addon. Throws UNSUPPORTED, saying what is missing and what to install. */
+export function requireNative(): Native {
+  if (native === null) throw loadError()
+  return native
+}
+
+/** Why the addon could not be loaded. */
+export function loadError(): ShellflipError {
+  const { platform, arch } = process
+  if (!platformSupported) {
+    const names = Object.entries(SUPPORTED).map(([name, archs]) => `${name} (${archs.join(', ')})`)
+    return new ShellflipError(
+      'ERR_SHELLFLIP_UNSUPPORTED',
+      `@shellflip/node has no native addon for ${platform} ${arch}: restarts work on ${names.join(', ')}; ` +
+        'elsewhere the service runs inert (listen, drain and shutdown work)',
+      { cause: failure },
+    )
+  }
+  const libc = platform === 'linux' ? (isMusl() ? 'musl' : 'gnu') : ''
+  const suffix = [platform, arch, libc].filter((part) => part !== '').join('-')
+  const reason = failure instanceof Error ? firstLine(failure.message) : String(failure)
+  return new ShellflipError(
+    'ERR_SHELLFLIP_UNSUPPORTED',
+    `the native addon of @shellflip/node for ${platform} ${arch}${libc === '' ? '' : ` (${libc === 'gnu' ? 'glibc' : 'musl'})`} ` +
+      `could not be loaded: ${reason}. Install it with: npm install @shellflip/node-${suffix} ` +
+      '(it is an optional dependency: check that --omit=optional or --no-optional is not set, and that node_modules ' +
+      'was installed on this platform)',
+    { cause: failure },
+  )
+}
+
+/** Only asked once something failed: the report is slow. */
+function isMusl(): boolean {
+  const report = process.report as (NodeJS.ProcessReport & { excludeNetwork?: boolean }) | undefined
+  if (report === undefined) return false
+  report.excludeNetwork = true
+  const { header } = report.getReport() as { header?: { glibcVersionRuntime?: string } }
+  return header?.glibcVersionRuntime === undefined
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? text
+}

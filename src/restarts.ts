@@ -1,0 +1,155 @@
+/**
+ * Restarts as the old generation's JavaScript sees them. The engine decides; this runs the hooks, computes the launch, and
+ * turns outcomes into promises, events and warnings. Until the new one serves, nothing here stops this one from serving.
+ */
+
+import { thisProcessAgain } from './command'
+import type { Context } from './context'
+import { type Deferred, deferred } from './deferred'
+import { messageOf, restartError, type ShellflipError, unsupported } from './errors'
+import { HandoverSender } from './handover'
+import { describeThrown, trace } from './logger'
+import type { Engine, NativeEvent, NativeFailure } from './native'
+import type { RestartOutcome } from './types'
+
+type Outcome = Extract<NativeEvent, { type: 'outcome' }>
+
+/** Answers to a request that began nothing, or that the end of the service has overtaken. */
+const REFUSALS = new Set<string | undefined>([
+  'ERR_SHELLFLIP_RESTART_IN_PROGRESS',
+  'ERR_SHELLFLIP_NOT_READY',
+  'ERR_SHELLFLIP_DRAINING',
+])
+
+export class Restarts<State> {
+  readonly #context: Context<State>
+  readonly #engine: Engine
+  readonly #asked = new Map<number, Deferred<RestartOutcome>>()
+  readonly sender: HandoverSender<State>
+  /** Outcomes of the restart that runs, until it is over here as well. */
+  readonly #held: Outcome[] = []
+  #running = false
+  #ids = 0
+  #releaseLoop: (() => void) | undefined
+
+  constructor(context: Context<State>, engine: Engine) {
+    this.#context = context
+    this.#engine = engine
+    this.sender = new HandoverSender(engine, context.settings)
+  }
+
+  /** `service.restart()`. */
+  restart(): Promise<RestartOutcome> {
+    const { refusal, hold } = this.#context
+    if (refusal !== null) return Promise.reject(unsupported(refusal))
+    this.#ids += 1
+    const outcome = deferred<RestartOutcome>()
+    this.#asked.set(this.#ids, outcome)
+    this.#engine.restart(this.#ids)
+    return hold.during(outcome.promise)
+  }
+
+  /** By the restart signal: nobody waits for the outcome, so that a failure is warned of. */
+  restartBySignal(signal: string): void {
+    this.restart().then(
+      () => undefined,
+      (error: unknown) => this.#context.logger.warn(`the restart asked for by ${signal} failed: ${messageOf(error)}`),
+    )
+  }
+
+  /** Told to whoever asked; in the restart that runs, once its phase and events have been, too. */
+  onOutcome(outcome: Outcome): void {
+    if (this.#running && !REFUSALS.has(outcome.failure?.code)) this.#held.push(outcome)
+    else this.#settle(outcome)
+  }
+
+  #settle({ id, pid, generation, durationMs, failure }: Outcome): void {
+    const asked = this.#asked.get(id)
+    this.#asked.delete(id)
+    if (failure !== undefined) asked?.reject(restartError(failure))
+    else asked?.resolve({ pid: pid ?? 0, generation: generation ?? 0, durationMs })
+  }
+
+  #over(): void {
+    this.#running = false
+    this.#releaseLoop?.()
+    this.#releaseLoop = undefined
+    for (const outcome of this.#held.splice(0)) this.#settle(outcome)
+  }
+
+  /** Nothing more will be heard of them. */
+  abandon(error: Error): void {
+    for (const asked of this.#asked.values()) asked.reject(error)
+    this.#asked.clear()
+  }
+
+  /** A request was taken: the hook, then the launch. Never rejects. */
+  async prepare(generation: number): Promise<void> {
+    const { settings, refusal } = this.#context
+    if (this.#context.phase === 'ready') this.#context.phase = 'restarting'
+    this.#running = true
+    this.#releaseLoop ??= this.#context.hold.acquire()
+    try {
+      // Asked for by the command line: an answer with a code, as restart() gives it.
+      if (refusal !== null) throw unsupported(refusal)
+      trace('preparing generation %d', generation)
+      await this.#runFirstHook()
+      if (this.#context.phase !== 'restarting') return
+      const { file, args, cwd, environment } = thisProcessAgain(settings)
+      const tickets = this.#context.listeners.ticketKeys()
+      trace('launching %s %j in %s', file, args, cwd)
+      const failure = this.#engine.launch({ file, args, cwd, environment, tickets })
+      if (failure !== null) trace('launch failed: %s', failure.message)
+    } catch (error) {
+      this.#engine.prepareFailed(withCode(error))
+    }
+  }
+
+  /** The new generation runs. */
+  onStarted(pid: number): void {
+    this.#context.announce('restarting', { pid })
+  }
+
+  /** It serves. */
+  onDone(outcome: RestartOutcome): void {
+    const { pid, generation, durationMs } = outcome
+    this.#context.logger.info(`generation ${generation} is ready (pid ${pid}, ${Math.round(durationMs)} ms)`)
+    this.#context.announce('restarted', { pid, generation, durationMs })
+    this.#over()
+  }
+
+  /** It failed and is gone. */
+  onRolledBack(failure: NativeFailure, asked: boolean): void {
+    const error = restartError(failure)
+    if (!asked) this.#context.logger.warn(`a restart failed: ${error.message}`)
+    this.sender.stop(error)
+    if (this.#context.phase === 'restarting') this.#context.phase = 'ready'
+    trace('rolled back: %s', error.message)
+    this.#context.announce('restartFailed', error)
+    this.#over()
+    void this.#tellHook(error)
+  }
+
+  async #runFirstHook(): Promise<void> {
+    try {
+      await this.#context.settings.lifecycle.preNewProcess?.()
+    } catch (error) {
+      throw new Error(`lifecycle.preNewProcess failed: ${messageOf(error)}`, { cause: error })
+    }
+  }
+
+  async #tellHook(error: ShellflipError): Promise<void> {
+    try {
+      await this.#context.settings.lifecycle.newProcessFailed?.(error)
+    } catch (thrown) {
+      this.#context.logger.error(`lifecycle.newProcessFailed failed: ${describeThrown(thrown)}`)
+    }
+  }
+}
+
+/** The code travels in front of the text, as it does over the coordination socket. */
+function withCode(error: unknown): string {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
+  const text = messageOf(error)
+  return code?.startsWith('ERR_SHELLFLIP_') ? `${code}: ${text}` : text
+}
