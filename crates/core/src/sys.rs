@@ -1,7 +1,11 @@
 //! The only unsafe code of this crate: what no safe wrapper offers. Each block says why it is sound.
 
+use std::ffi::{CStr, OsStr};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use tokio::io::unix::AsyncFd;
 
 /// Takes ownership of an inherited descriptor by number and sets FD_CLOEXEC on it.
@@ -43,4 +47,30 @@ pub fn watch<T: AsFd + AsRawFd>(owner: T) -> io::Result<AsyncFd<T>> {
     // SAFETY: an owner that lends its descriptor (AsFd) keeps the same one open for as long as it lives, and the
     // AsyncFd holds the owner.
     unsafe { AsyncFd::register(owner) }.map_err(io::Error::from)
+}
+
+/// The file that this code was loaded from: the addon, or the program.
+pub fn own_file() -> Option<PathBuf> {
+    let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: dladdr(3) looks the address up and writes `info`; it dereferences neither.
+    let found = unsafe { libc::dladdr(own_file as *const libc::c_void, info.as_mut_ptr()) } != 0;
+    // SAFETY: zeroed is a valid Dl_info (null pointers), and dladdr only ever completes it.
+    let name = unsafe { info.assume_init() }.dli_fname;
+    if !found || name.is_null() {
+        return None;
+    }
+    // SAFETY: dladdr gives a NUL-terminated name that lives as long as the library, which is never unloaded.
+    let name = unsafe { CStr::from_ptr(name) };
+    Some(PathBuf::from(OsStr::from_bytes(name.to_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_code_is_in_the_program_that_tests_it() {
+        let own = own_file().unwrap().canonicalize().unwrap();
+        assert_eq!(own, std::env::current_exe().unwrap().canonicalize().unwrap());
+    }
 }

@@ -16,7 +16,7 @@ pub use client::{CONNECT_TIMEOUT, Client};
 pub use frame::{MAX_ANSWER, MAX_QUESTION};
 pub use path::{Search, default_path, discover, explicit_path};
 pub use probe::{Probe, probe};
-pub use server::{MAX_CLIENTS, SILENCE, Server};
+pub use server::{MAX_CLIENTS, SILENCE, Server, Unanswered};
 
 use crate::Failure;
 use tokio::sync::oneshot;

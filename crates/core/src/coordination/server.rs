@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -23,6 +23,34 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Server {
     acceptor: JoinHandle<()>,
+    unanswered: Unanswered,
+}
+
+/// How many connected clients have not been answered yet, also after the acceptor is gone: a process that ends before
+/// they are leaves them without the outcome.
+#[derive(Debug, Clone, Default)]
+pub struct Unanswered(Arc<watch::Sender<usize>>);
+
+impl Unanswered {
+    /// Waits until nobody is left.
+    pub async fn none(&self) {
+        // Fails only without a sender, which `self` is.
+        let _ = self.0.subscribe().wait_for(|&count| count == 0).await;
+    }
+
+    fn one(&self) -> Waiter {
+        self.0.send_modify(|count| *count += 1);
+        Waiter(self.clone())
+    }
+}
+
+/// Counts one client until it is dropped.
+struct Waiter(Unanswered);
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|count| *count -= 1);
+    }
 }
 
 impl Server {
@@ -36,7 +64,14 @@ impl Server {
         let listener = std::os::unix::net::UnixListener::from(fd);
         listener.set_nonblocking(true)?;
         let listener = UnixListener::from_std(listener)?;
-        Ok(Server { acceptor: tokio::spawn(accept(listener, questions)) })
+        let unanswered = Unanswered::default();
+        let acceptor = tokio::spawn(accept(listener, questions, unanswered.clone()));
+        Ok(Server { acceptor, unanswered })
+    }
+
+    /// Those of this server who wait for an answer, or have yet to ask.
+    pub fn unanswered(&self) -> Unanswered {
+        self.unanswered.clone()
     }
 
     /// Stops accepting; what waits in the kernel's queue is the next generation's. Connections already accepted go on:
@@ -59,7 +94,7 @@ struct Client {
     waiting: Arc<AtomicBool>,
 }
 
-async fn accept(listener: UnixListener, questions: mpsc::UnboundedSender<Question>) {
+async fn accept(listener: UnixListener, questions: mpsc::UnboundedSender<Question>, unanswered: Unanswered) {
     // In the order of their arrival.
     let mut clients: Vec<Client> = Vec::new();
     loop {
@@ -76,7 +111,7 @@ async fn accept(listener: UnixListener, questions: mpsc::UnboundedSender<Questio
             continue;
         }
         let waiting = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(serve(stream, questions.clone(), waiting.clone()));
+        let task = tokio::spawn(serve(stream, questions.clone(), waiting.clone(), unanswered.one()));
         clients.push(Client { task, waiting });
     }
 }
@@ -96,7 +131,12 @@ fn make_room(clients: &mut Vec<Client>) -> bool {
     silent.map(|index| clients.remove(index).task.abort()).is_some()
 }
 
-async fn serve(mut stream: UnixStream, questions: mpsc::UnboundedSender<Question>, waiting: Arc<AtomicBool>) {
+async fn serve(
+    mut stream: UnixStream,
+    questions: mpsc::UnboundedSender<Question>,
+    waiting: Arc<AtomicBool>,
+    waiter: Waiter,
+) {
     let Some(ask) = hear(&mut stream).await else { return };
     waiting.store(true, Ordering::Relaxed);
     let (reply, answer) = oneshot::channel();
@@ -112,6 +152,7 @@ async fn serve(mut stream: UnixStream, questions: mpsc::UnboundedSender<Question
     let Ok(body) = frame::encode_answer(answer) else { return };
     let written = timeout(SILENCE, frame::write(&mut stream, &body)).await;
     waiting.store(false, Ordering::Relaxed);
+    drop(waiter);
     if lasting && matches!(written, Ok(Ok(()))) {
         // Its end of file is how the client learns that this process ended.
         gone(&stream).await;

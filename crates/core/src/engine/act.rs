@@ -19,6 +19,8 @@ use tokio::time::Instant;
 const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 /// A blocked event loop may keep our listeners open no longer than this.
 const YIELD_TIMEOUT: Duration = Duration::from_millis(250);
+/// A client that says nothing may keep a process that has drained alive no longer than this.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 impl Running {
     pub(super) fn perform(&mut self, actions: Vec<Action>) {
@@ -169,9 +171,30 @@ impl Running {
         (self.sink)(Event::Drain { reason });
     }
 
-    /// The drain is over. What belongs to the service ends with it, unless another generation has it now.
+    /// The process is about to end. `done` hears when everybody who asked something has the answer in hand.
+    pub(super) fn drained(&mut self, done: std::sync::mpsc::Sender<()>) {
+        self.end();
+        // The event loop waits for `done`: it will answer none of these any more.
+        let waiting: Vec<u32> = self.statuses.keys().copied().collect();
+        waiting.into_iter().for_each(|id| self.reply_status(id, None));
+        let unanswered = self.unanswered.clone();
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(LAST_WORDS, unanswered.none()).await;
+            let _ = done.send(());
+        });
+    }
+
+    /// What belongs to the service ends with it, unless another generation has it now.
     pub(super) fn end(&mut self) {
-        if self.draining == Some(Reason::Shutdown) {
+        let service_ends = match (self.draining, self.restart.state()) {
+            (Some(reason), _) => reason == Reason::Shutdown,
+            // The application called process.exit().
+            (None, State::Serving) => true,
+            (None, State::Starting) => !self.successor.has_old(),
+            // The new generation goes on without us.
+            (None, _) => false,
+        };
+        if service_ends {
             self.server = None;
             lock(&self.shared.view).socket = None;
             self.bound.take().map(Bound::unlink);
@@ -200,7 +223,10 @@ impl Running {
     pub(super) fn answer_clients(&mut self) {
         let Some(bound) = self.bound.as_ref().filter(|_| self.server.is_none()) else { return };
         match Server::start(bound, self.questioner.clone()) {
-            Ok(server) => self.server = Some(server),
+            Ok(server) => {
+                self.unanswered = server.unanswered();
+                self.server = Some(server);
+            }
             Err(error) => self.warn(format!("the coordination socket cannot be answered: {error}")),
         }
     }

@@ -6,7 +6,7 @@ use super::handover::{self, Reader};
 use super::succession::Elder;
 use super::{Command, Event, Options, Shared, Sink};
 use crate::channel::Received;
-use crate::coordination::{Answer, Ask, Bound, Question, Server};
+use crate::coordination::{Answer, Ask, Bound, Question, Server, Unanswered};
 use crate::error::{Code, Failure};
 use crate::message::{Frame, Hello};
 use crate::notify::Notifier;
@@ -43,6 +43,8 @@ pub(crate) struct Running {
     pub bound: Option<Bound>,
     pub stale: Option<Bound>,
     pub server: Option<Server>,
+    /// The clients of this generation's server, which outlive it.
+    pub unanswered: Unanswered,
     pub notifier: Notifier,
     pub attempt: Option<Attempt>,
     pub asker: Asker,
@@ -139,10 +141,7 @@ impl Running {
             }
             Command::Released => self.step(restart::Event::Yielded),
             Command::Shutdown => self.step(restart::Event::Shutdown),
-            Command::Drained(done) => {
-                self.end();
-                let _ = done.send(());
-            }
+            Command::Drained(done) => self.drained(done),
             Command::Status(id, json) => self.reply_status(id, json),
             Command::RolledBack(undone) => self.rolled_back(*undone),
             Command::Notified(result) => {

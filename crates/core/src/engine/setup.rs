@@ -4,7 +4,7 @@ use super::clients::Asker;
 use super::run::Running;
 use super::succession::{Drains, greet};
 use super::{Command, Event, Old, Options, Shared, Sink, lock};
-use crate::coordination::{self, Bound};
+use crate::coordination::{self, Bound, Unanswered};
 use crate::environment::Inheritance;
 use crate::error::{Code, Failure};
 use crate::listener::Listener;
@@ -126,6 +126,7 @@ impl Setup {
             bound,
             stale,
             server: None,
+            unanswered: Unanswered::default(),
             notifier: Notifier::from_env(),
             attempt: None,
             asker: Asker::Nobody,

@@ -1,5 +1,6 @@
 //! The launcher's program: embedded in this library and run from memory, or a file where that cannot be.
 
+use crate::sys;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ pub struct Image {
     memory: Option<OwnedFd>,
 }
 
-/// Names the launcher's file in the platform package, for where it cannot run from memory.
+/// Names the launcher's file, for where it cannot run from memory and does not lie beside this code.
 pub fn set_launcher_path(path: impl Into<PathBuf>) {
     *FILE.write().unwrap_or_else(PoisonError::into_inner) = Some(path.into());
 }
@@ -50,8 +51,10 @@ impl Image {
     }
 }
 
+/// The file as named, else the one that lies beside the addon in every platform package.
 fn launcher_path() -> Option<PathBuf> {
-    FILE.read().unwrap_or_else(PoisonError::into_inner).clone()
+    let named = FILE.read().unwrap_or_else(PoisonError::into_inner).clone();
+    named.or_else(|| Some(sys::own_file()?.with_file_name("shellflip-launcher")).filter(|file| file.exists()))
 }
 
 #[cfg(target_os = "linux")]
