@@ -1,0 +1,143 @@
+/** The promises of the design, each by its name, with real processes. */
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import net from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { get } from './support/http'
+import { alive, descriptors, until, zombies } from './support/processes'
+import { type Service, start } from './support/spawn'
+
+async function serving(program: string, env: NodeJS.ProcessEnv = {}) {
+  const service = start(program, { env })
+  const { pid, port } = await service.event('ready')
+  const ask = async () => JSON.parse((await get({ port: Number(port) }, '/')).body)
+  expect(await ask()).toEqual({ pid, generation: 1 })
+  return { service, pid: Number(pid), port: Number(port), ask }
+}
+
+async function listening(service: Service, generation: number) {
+  for (;;) {
+    const said = await service.event('listening')
+    if (said.generation === generation) return said
+  }
+}
+
+async function refused(service: Service) {
+  const { code, stdout, stderr } = await service.cli('restart', ['--json'])
+  return { code, said: JSON.parse(stdout), stderr }
+}
+
+describe('1. no old code keeps running after a successful restart', () => {
+  it('the old generation drains, then exits', async () => {
+    const { service, pid, ask } = await serving('serves.mjs')
+    const restarted = await service.restart()
+    expect(await service.firstExit).toEqual({ code: 0, signal: null })
+    expect(alive(pid)).toBe(false)
+    expect(await ask()).toEqual({ pid: restarted.pid, generation: 2 })
+    await service.end(restarted.pid)
+  })
+
+  it('within its deadline, and what that cuts is counted', async () => {
+    const { service, port } = await serving('upgrades.mjs')
+    const socket = net.connect(port, '127.0.0.1')
+    socket.on('error', () => {})
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n')
+    await once(socket, 'data')
+    const { pid } = await service.restart()
+    expect(await service.event('drained')).toMatchObject({ cut: 1 })
+    expect(await service.firstExit).toEqual({ code: 0, signal: null })
+    socket.destroy()
+    await service.end(pid)
+  })
+})
+
+describe('2. the new generation has a grace period to initialise', () => {
+  it('no client reaches it before it is committed', async () => {
+    const { service, pid, ask } = await serving('ready-when-told.mjs')
+    const restarted = service.restart()
+    const second = await listening(service, 2)
+    for (let request = 0; request < 100; request++) expect(await ask()).toEqual({ pid, generation: 1 })
+    writeFileSync(join(service.directory, 'go'), '')
+    expect((await restarted).pid).toBe(second.pid)
+    for (let request = 0; request < 20; request++) expect(await ask()).toEqual({ pid: second.pid, generation: 2 })
+    await service.end(Number(second.pid))
+  })
+})
+
+describe('3. and 5. failing while initialising is fine, and whoever asked learns why', () => {
+  const TIMEOUT = { READY_TIMEOUT_MS: '1000' }
+  it.each([
+    ['exits-before-ready.mjs', {}, 'GENERATION_EXITED', /^generation 2 exited with code 7 while starting/],
+    ['exits-zero-before-ready.mjs', {}, 'GENERATION_EXITED', /^generation 2 exited with code 0 while starting/],
+    ['throws-before-ready.mjs', {}, 'GENERATION_EXITED', /exited with code 1 while starting: .*the database is gone/],
+    ['killed-before-ready.mjs', {}, 'GENERATION_EXITED', /^generation 2 was ended by SIGKILL while starting/],
+    ['never-ready.mjs', TIMEOUT, 'READY_TIMEOUT', /^generation 2 was not ready within 1000 ms: .*ready\(\)/],
+    ['blocked-before-ready.mjs', TIMEOUT, 'READY_TIMEOUT', /^generation 2 was not ready within 1000 ms/],
+    ['handover-throws.mjs', {}, 'HANDOVER_FAILED', /the state is locked/],
+  ])('%s', async (program, env, code, message) => {
+    const { service, pid, ask } = await serving(program, env)
+    // The first failure makes what is made once: the launcher's image, the epoll descriptors.
+    await refused(service)
+    await service.event('failed')
+    const before = descriptors(pid).size
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const outcome = await refused(service)
+      expect(outcome.code).toBe(1)
+      expect(outcome.said).toMatchObject({ ok: false, code: `ERR_SHELLFLIP_${code}` })
+      expect(outcome.said.message).toMatch(message)
+      expect(await ask()).toEqual({ pid, generation: 1 })
+      expect(await service.event('failed')).toMatchObject({ pid, code: `ERR_SHELLFLIP_${code}` })
+    }
+    // The last answer's connection may be closing still.
+    await until(() => descriptors(pid).size <= before, `more than ${before} descriptors are left`)
+    expect(zombies(pid)).toEqual([])
+    expect(service.processes().map((process) => process.pid)).toEqual([pid])
+    await service.end(pid)
+    expect(await service.firstExit).toEqual({ code: 0, signal: null })
+  })
+})
+
+describe('4. one restart at a time', () => {
+  it('a second request is refused at once, with the reason', async () => {
+    const { service, pid, ask } = await serving('ready-when-told.mjs')
+    const first = service.restart()
+    await listening(service, 2)
+    const second = await refused(service)
+    expect(second.code).toBe(4)
+    expect(second.said).toMatchObject({ ok: false, code: 'ERR_SHELLFLIP_RESTART_IN_PROGRESS' })
+    expect(await ask()).toEqual({ pid, generation: 1 })
+    writeFileSync(join(service.directory, 'go'), '')
+    const restarted = await first
+    expect(restarted.generation).toBe(2)
+    await service.end(restarted.pid)
+  })
+})
+
+describe('5. whoever asked learns the outcome', () => {
+  it('by the command line: the new pid, its generation, how long it took', async () => {
+    const { service } = await serving('serves.mjs')
+    const { code, stdout } = await service.cli('restart')
+    expect(code).toBe(0)
+    const said = /^generation 2 is ready \(pid (\d+), \d+ ms\)\n$/.exec(stdout)
+    expect(said, stdout).not.toBeNull()
+    expect(await service.event('ready')).toMatchObject({ generation: 2, pid: Number(said?.[1]) })
+    await service.end(Number(said?.[1]))
+  })
+})
+
+describe('when the old generation dies first', () => {
+  it('the new one goes on and serves at ready()', async () => {
+    const { service, pid, ask } = await serving('ready-when-told.mjs')
+    const asked = service.cli('restart', ['--json'])
+    const second = await listening(service, 2)
+    service.signal('SIGKILL', pid)
+    expect((await asked).code).toBe(5)
+    writeFileSync(join(service.directory, 'go'), '')
+    expect(await service.event('ready')).toMatchObject({ generation: 2, pid: second.pid })
+    expect(await ask()).toEqual({ pid: second.pid, generation: 2 })
+    const third = await service.restart()
+    expect(third.generation).toBe(3)
+    await service.end(third.pid)
+  })
+})
