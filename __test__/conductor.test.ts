@@ -53,6 +53,7 @@ function world(options: ServiceOptions = {}, given: Partial<Context> = {}): Worl
   const listeners = {
     startAccepting: say('startAccepting'),
     stopAccepting: say('stopAccepting'),
+    resume: say('resume'),
     ticketKeys: () => [],
     names: () => [{ name: 'web', address: 'x' }],
     counts: () => ({ connections: 0, inFlight: 0 }),
@@ -243,6 +244,16 @@ describe('the end', () => {
       'drained',
     ])
     expect(context.phase).toBe('stopped')
+  })
+
+  it('is called off when the new generation dies at the last moment: the listeners accept again', async () => {
+    const { conductor, said } = await serving()
+    conductor.dispatch({ type: 'release' })
+    await turn()
+    conductor.dispatch({ type: 'resume' })
+    conductor.dispatch({ type: 'release' })
+    await turn()
+    expect(said).toEqual(['stopAccepting', 'released', 'resume', 'stopAccepting', 'released'])
   })
 
   it('by shutdown() waits for the engine, which may have a restart to undo first', async () => {

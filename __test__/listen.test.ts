@@ -165,6 +165,30 @@ describe('listen with an engine', () => {
     client.close()
   })
 
+  it('stopped and resumed, all accept again: http, net and UDP', async () => {
+    const engine = await stubEngine(TCP, TCP, UDP, TCP, TCP)
+    const { listeners, events } = listenersOf(engine)
+    const web = answers()
+    const raw = net.createServer((socket) => socket.end('here'))
+    const dns = dgram.createSocket('udp4')
+    await listeners.listen(web, { host: '127.0.0.1', name: 'web' })
+    await listeners.listen(raw, { host: '127.0.0.1', name: 'raw' })
+    const { port } = (await listeners.listen(dns, { host: '127.0.0.1', name: 'dns' })) as net.AddressInfo
+    listeners.startAccepting()
+    listeners.stopAccepting()
+    listeners.resume()
+    await (await RawClient.connect({ port: portOf(web.address()!) })).get('/').until(/here$/)
+    await (await RawClient.connect({ port: portOf(raw.address()!) })).until(/here$/)
+    const client = dgram.createSocket('udp4')
+    client.send('again', port, '127.0.0.1')
+    expect(String((await once(dns, 'message'))[0])).toBe('again')
+    client.close()
+    expect(events).toEqual(['listen', 'listen', 'listen'])
+    // The application may close it, as ever.
+    web.close()
+    expect(engine.dropped).toEqual(['web'])
+  })
+
   it('UDP: closing the socket gives the port back', async () => {
     const engine = await stubEngine(UDP)
     const { listeners } = listenersOf(engine)

@@ -52,6 +52,41 @@ describe('1. no old code keeps running after a successful restart', () => {
   })
 })
 
+describe('the end of an old generation', () => {
+  it('runs its hooks, however little there is to drain', async () => {
+    const service = start('hooked.mjs')
+    await service.event('ready')
+    let pid = 0
+    for (let generation = 1; generation <= 15; generation++) {
+      pid = (await service.restart()).pid
+      expect(await service.event('hook')).toMatchObject({ generation })
+    }
+    await service.end(pid)
+  })
+
+  it('does not complain of handles that nobody holds', async () => {
+    const service = start('hangs.mjs')
+    const { port } = await service.event('ready')
+    const hanging = get({ port: Number(port) }, '/').catch((error: Error) => error)
+    await service.event('asked')
+    const { pid } = await service.restart()
+    expect(await service.event('drained')).toMatchObject({ cut: 1 })
+    expect(await hanging).toBeInstanceOf(Error)
+    await service.firstExit
+    await service.end(pid)
+    expect(service.output.text()).not.toContain('is still held')
+  })
+})
+
+describe('a coordination socket that cannot be had', () => {
+  it('is named, with the reason', async () => {
+    const service = start('serves.mjs', { env: { SHELLFLIP_SOCKET: '/proc/none/service.sock' } })
+    expect((await service.firstExit).code).toBe(1)
+    await service.clean()
+    expect(service.output.text()).toMatch(/ENOENT: no such file or directory; .*\/proc\/none/)
+  })
+})
+
 describe('2. the new generation has a grace period to initialise', () => {
   it('no client reaches it before it is committed', async () => {
     const { service, pid, ask } = await serving('ready-when-told.mjs')
@@ -74,6 +109,7 @@ describe('3. and 5. failing while initialising is fine, and whoever asked learns
     ['killed-before-ready.mjs', {}, 'GENERATION_EXITED', /^generation 2 was ended by SIGKILL while starting/],
     ['never-ready.mjs', TIMEOUT, 'READY_TIMEOUT', /^generation 2 was not ready within 1000 ms: .*ready\(\)/],
     ['blocked-before-ready.mjs', TIMEOUT, 'READY_TIMEOUT', /^generation 2 was not ready within 1000 ms/],
+    ['drops-a-listener.mjs', TIMEOUT, 'READY_TIMEOUT', /it has not called ready\(\), nor listened on 'admin'/],
     ['handover-throws.mjs', {}, 'HANDOVER_FAILED', /the state is locked/],
   ])('%s', async (program, env, code, message) => {
     const { service, pid, ask } = await serving(program, env)

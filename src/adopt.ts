@@ -15,7 +15,7 @@ export interface Adopted {
   /** False if Node refused the descriptor: it emits 'error' by itself, in the next tick. */
   readonly listening: boolean
   readonly address: AddressInfo | string
-  /** Begins to accept. Synchronous; once. Throws what the system says. */
+  /** Begins to accept. Synchronous; once, and for a dgram socket again after stop(). Throws what the system says. */
   start(): void
   /** Stops accepting and leaves the connections alone. */
   stop(): void
@@ -153,7 +153,8 @@ export function adoptDatagram(socket: DatagramSocket, claimed: Claimed, closed: 
   } finally {
     delete shadow.open
   }
-  const hold = onClose(handle, closed)
+  let hold = onClose(handle, closed)
+  let stopped = false
   try {
     verify(socket.address(), claimed)
   } catch (error) {
@@ -165,12 +166,16 @@ export function adoptDatagram(socket: DatagramSocket, claimed: Claimed, closed: 
     listening: true,
     address: socket.address(),
     start() {
+      if (datagramHandle(socket) !== handle && stopped) return
+      if (stopped) hold = onClose(handle, closed)
+      stopped = false
       delete handle.recvStart
       check((handle as Handle).recvStart?.() ?? 0, 'recvStart', claimed)
     },
     stop() {
       // Only deaf: it can still send the answers it owes. What is queued in the kernel is the next generation's to read.
       hold.release()
+      stopped = true
       if (datagramHandle(socket) === handle) handle.recvStop?.()
     },
   }

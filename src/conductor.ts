@@ -2,11 +2,11 @@
 import type { Context } from './context'
 import { deferred } from './deferred'
 import { Ending } from './ending'
-import { fromNative, messageOf } from './errors'
+import { fromNativeInFull } from './errors'
+import { leaveFailuresToEngine, nameError } from './failing'
 import { trace } from './logger'
 import type { NativeEvent } from './native'
 import { Readiness } from './readiness'
-import type { HandoverReader } from './receive'
 import { Restarts } from './restarts'
 import { SignalHandlers } from './signals'
 import { statusOf } from './status'
@@ -22,7 +22,6 @@ export class Conductor<State> {
   socket: string | null = null
   /** What the old generation handed over as a value. */
   inherited: State | undefined
-  reader: HandoverReader | null = null
   readonly #context: Context<State>
   readonly #signals: SignalHandlers
   readonly #started = deferred<Started>()
@@ -61,6 +60,7 @@ export class Conductor<State> {
     if (!this.#context.successor) this.#signals.catchShutdown()
     if (this.#context.engine === null) return
     process.on('exit', this.#onExit)
+    leaveFailuresToEngine()
     if (this.#context.successor) process.on('uncaughtExceptionMonitor', this.#onUncaught)
   }
 
@@ -69,14 +69,14 @@ export class Conductor<State> {
     const { engine, logger } = this.#context
     // Without an engine nobody reports anything; this tells the compiler.
     if (engine === null || this.restarts === null) return
-    if (event.type !== 'trace' && event.type !== 'handoverChunk' && event.type !== 'handoverWritten') trace('%j', event)
+    if (event.type !== 'trace' && event.type !== 'handoverWritten') trace('%j', event)
     switch (event.type) {
       case 'started':
         this.#isStarted = true
         this.#started.resolve(event)
         break
       case 'failed':
-        this.#onFailed(fromNative(event.failure))
+        this.#onFailed(fromNativeInFull(event.failure))
         break
       case 'prepare':
         void this.restarts.prepare(event.generation)
@@ -89,9 +89,6 @@ export class Conductor<State> {
         break
       case 'handoverWritten':
         this.restarts.sender.written(event.id, event.failure)
-        break
-      case 'handoverChunk':
-        this.reader?.deliver(event.chunk, event.failure)
         break
       case 'commit':
         this.readiness.commit()
@@ -142,6 +139,7 @@ export class Conductor<State> {
       this.ending.onEngineLost()
       return
     }
+    this.#context.engine?.failing(nameError(error))
     this.detach()
     this.#started.reject(error)
   }
@@ -164,8 +162,7 @@ export class Conductor<State> {
   }
 
   /** The old generation is told why this one dies. */
-  readonly #onUncaught = (error: unknown, origin: string): void => {
-    const text = error instanceof Error ? `${error.name}: ${messageOf(error)}` : messageOf(error)
-    this.#context.engine?.failing(origin === 'unhandledRejection' ? `unhandled rejection: ${text}` : `uncaught ${text}`)
+  readonly #onUncaught = (error: unknown): void => {
+    this.#context.engine?.failing(nameError(error))
   }
 }

@@ -86,17 +86,20 @@ export class Ending {
 
   /** The new generation accepts now: this one stops. */
   async release(): Promise<void> {
+    // Without its listeners nothing else may keep the process until the drain begins.
+    this.#releaseLoop ??= this.#context.hold.acquire()
     await this.#stopAccepting()
     this.#context.engine?.released()
   }
 
-  /** The new generation died at the last moment, when it was too late to keep our listeners. */
+  /** The new generation died at the last moment, when our listeners had been stopped: they accept again. */
   onResume(): void {
     if (this.#accepting) return
-    this.#context.logger.error(
-      'the new generation died just after it had taken over, and this one has stopped its listeners: ' +
-        'connections wait until the next restart succeeds',
-    )
+    this.#accepting = true
+    this.#context.listeners.resume()
+    if (this.#asked) return
+    this.#releaseLoop?.()
+    this.#releaseLoop = undefined
   }
 
   /** Nobody tells any more when the time has come. */
@@ -140,7 +143,9 @@ export class Ending {
     }
     this.#rootReleased = true
     this.#root.release()
-    if (!(await deadline.outruns(released))) {
+    // Where the deadline has cut connections, it is over already; a handle that nobody holds is no reason to complain.
+    const none = Promise.race([released.then(() => true), turn().then(() => false)])
+    if (!(await none) && !(await deadline.outruns(released))) {
       logger.warn('the time to drain is over and a handle (service.handle()) is still held: what it stands for is left')
     }
     return cut
@@ -177,6 +182,10 @@ export class Ending {
       }
     })
   }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 function drainingError(reason: Reason): ShellflipError {

@@ -108,6 +108,13 @@ export function fromNative(failure: NativeFailure, target?: SystemErrorTarget): 
   })
 }
 
+/** The same where the call alone says too little: what it was for, and what to do, stand behind it. */
+export function fromNativeInFull(failure: NativeFailure): Error {
+  const error = fromNative(failure)
+  if (failure.code === undefined && failure.errno !== undefined) error.message += `; ${failure.message}`
+  return error
+}
+
 /** The same for failures of a restart, whose code is always ours. */
 export function restartError(failure: NativeFailure): ShellflipError {
   const error = fromNative(failure)

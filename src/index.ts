@@ -1,4 +1,6 @@
 /** Zero-downtime restarts: the public API. */
+import { tellEarlyFailures } from './failing'
+
 export { ShellflipError, type ShellflipErrorCode, type ShellflipErrorDetails } from './errors'
 export { receiveFromOldProcess } from './receive'
 export { ShutdownCoordinator, ShutdownHandle, ShutdownSignal, WeakShutdownHandle } from './shutdown'
@@ -18,3 +20,5 @@ export type {
   ServicePhase,
   ServiceStatus,
 } from './types'
+
+tellEarlyFailures()

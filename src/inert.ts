@@ -57,3 +57,8 @@ export function joinDrain(server: Server): void {
     return server
   }
 }
+
+/** There is no drain after all. */
+export function leaveDrain(server: Server): void {
+  delete (server as Partial<Server>).close
+}

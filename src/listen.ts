@@ -11,14 +11,14 @@ import { type Adopted, adoptDatagram, adoptServer, type Claimed, refuseUsedDatag
 import { Connections } from './connections'
 import { type DrainHow, drainConnections } from './drain'
 import { fromNative, invalidArgument, messageOf, ShellflipError, unsupported } from './errors'
-import { joinDrain, listenByNode, listensByNode } from './inert'
+import { joinDrain, leaveDrain, listenByNode, listensByNode } from './inert'
 import { isV4Only, needsLookup, requestFor, type Wanted, wantedByArguments, wantedByOptions } from './listen-options'
 import type { Engine } from './native'
 import type { ListeningServer } from './types'
 
 export interface ListenersDeps {
   /** Null: inert. Servers listen by Node's own means, and accept at once. */
-  engine: Pick<Engine, 'claim' | 'drop' | 'ticketKeys'> | null
+  engine: Pick<Engine, 'claim' | 'reclaim' | 'drop' | 'ticketKeys'> | null
   warn(message: string): void
   /** Called each time a server listens, and not only the first. */
   onFirstListen(): void
@@ -29,6 +29,7 @@ interface Entry {
   name: string
   server: ListeningServer
   adopted: Adopted
+  backlog: number
 }
 
 type NodeListen = (...args: unknown[]) => unknown
@@ -88,6 +89,38 @@ export class Listeners {
       adopted.stop()
       if (server instanceof Server) joinDrain(server)
     }
+  }
+
+  /** After `stopAccepting`, while the engine still holds every socket: all accept again. */
+  resume(): void {
+    if (!this.#stopped) return
+    this.#stopped = false
+    for (const entry of this.#entries) {
+      try {
+        this.#resume(entry)
+      } catch (error) {
+        this.#deps.warn(`the listener ${entry.name} could not be opened again: ${messageOf(error)}`)
+      }
+    }
+  }
+
+  #resume(entry: Entry): void {
+    const { engine } = this.#deps
+    const { name, server, adopted, backlog } = entry
+    if (engine === null) return
+    if (server instanceof DatagramSocket) {
+      adopted.start()
+      return
+    }
+    leaveDrain(server)
+    const claim = engine.reclaim(name)
+    if (claim.failure !== undefined) throw fromNative(claim.failure)
+    const path = typeof adopted.address === 'string' ? adopted.address : undefined
+    entry.adopted = this.#adopt(server, { fd: claim.fd, address: { ...claim.address, path } }, backlog, () => {
+      this.#remove(server)
+      engine.drop(name)
+    })
+    if (entry.adopted.listening) entry.adopted.start()
   }
 
   names(): { name: string; address: AddressInfo | string }[] {
@@ -180,13 +213,13 @@ export class Listeners {
       forget()
       throw error
     }
-    if (adopted.listening) this.#add(server, adopted, name)
+    if (adopted.listening) this.#add(server, adopted, name, wanted.backlog)
     else forget()
     return server
   }
 
-  #add(server: ListeningServer, adopted: Adopted, name = nameOf(server, adopted.address)): void {
-    this.#entries.push({ name, server, adopted })
+  #add(server: ListeningServer, adopted: Adopted, name = nameOf(server, adopted.address), backlog = 0): void {
+    this.#entries.push({ name, server, adopted, backlog })
     this.#deps.onFirstListen()
   }
 

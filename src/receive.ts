@@ -1,68 +1,90 @@
 /**
  * What the old generation sent, at its reading end. The pipe is read once: by `receiveFromOldProcess()` if the old one
- * sends bytes, by the service itself if it sends a value (`service.inherited`).
+ * sends bytes, by the service itself if it sends a value (`service.inherited`). Which of the two it is, the service
+ * learns from the old generation; before there is a service the first bytes tell.
  */
 import { Readable } from 'node:stream'
-import { type Deferred, deferred } from './deferred'
+import { isMainThread } from 'node:worker_threads'
+import { deferred } from './deferred'
 import { fromNative } from './errors'
-import type { Engine, NativeFailure } from './native'
+import { LoopHold } from './hold'
 import { native } from './native'
+import { beginsAsState } from './state'
 
-/** The pipe's reading end: one chunk for each call, null at the end. */
-export class HandoverReader {
-  readonly #engine: Engine
-  readonly #waiting: Deferred<Buffer | null>[] = []
+/** Null at the end. */
+type Chunk = Buffer | null
 
-  constructor(engine: Engine) {
-    this.#engine = engine
-  }
-
-  read(): Promise<Buffer | null> {
-    const next = deferred<Buffer | null>()
-    this.#waiting.push(next)
-    this.#engine.readHandover()
-    return next.promise
-  }
-
-  async readAll(): Promise<Buffer> {
-    const chunks: Buffer[] = []
-    for (let chunk = await this.read(); chunk !== null; chunk = await this.read()) chunks.push(chunk)
-    return Buffer.concat(chunks)
-  }
-
-  /** The engine's answer to a read. */
-  deliver(chunk: Buffer | undefined, failure: NativeFailure | undefined): void {
-    const waiting = this.#waiting.shift()
-    if (failure !== undefined) waiting?.reject(fromNative(failure))
-    else waiting?.resolve(chunk ?? null)
-  }
-}
-
-/** The reader once the service has started; null if there is nothing to be read as bytes. */
-const source = deferred<HandoverReader | null>()
+const hold = new LoopHold()
+/** Read to find out what it is, and not taken by anybody yet. */
+const looked: Chunk[] = []
+/** True if bytes come for the application; the service's word, or what the first bytes say. */
+const raw = deferred<boolean>()
+/** Of the one look at the first bytes. */
+let verdict: Promise<boolean> | null = null
 let taken = false
 
 /** The service knows now what the old generation sends. */
-export function offerHandover(reader: HandoverReader | null): void {
-  source.resolve(reader)
+export function tellHandover(kind: 'value' | 'raw' | 'none'): void {
+  raw.resolve(kind === 'raw')
+}
+
+/** All of it, for the service. */
+export async function readHandover(): Promise<Buffer> {
+  if (verdict !== null) await verdict
+  const chunks: Buffer[] = []
+  for (let chunk = await next(); chunk !== null; chunk = await next()) chunks.push(chunk)
+  return Buffer.concat(chunks)
 }
 
 /**
  * The bytes that the old generation's `lifecycle.sendToNewProcess` writes, as a stream that ends when it is done: an
- * empty one if it sends none. Null in a first process and on a second call. May be called before `shellflip()`; the bytes
- * come once that has been called. Read it to its end before `service.ready()`: what is unread then is dropped.
+ * empty one if it sends none. Null in a first process, in a worker thread and on a second call. May be called, and read,
+ * before or after `shellflip()`. What nobody has begun to read at `service.ready()` is dropped.
  */
 export function receiveFromOldProcess(): Readable | null {
-  if (taken || native === null || !native.inheritance().old) return null
+  if (taken || native === null || !isMainThread || !native.inheritance().old) return null
   taken = true
   return new Readable({
     read() {
-      source.promise
-        .then((reader) => reader?.read() ?? null)
+      look()
+        .then(async (forUs) => (forUs ? next() : null))
         .then(
           (chunk) => this.push(chunk),
           (error: Error) => this.destroy(error),
         )
     },
   })
+}
+
+/** Reads as much as it takes to tell, once. */
+function look(): Promise<boolean> {
+  verdict ??= (async () => {
+    for (let head = Buffer.alloc(0); ; ) {
+      const chunk = await read()
+      looked.push(chunk)
+      if (chunk !== null) head = Buffer.concat([head, chunk])
+      const state = chunk === null ? false : beginsAsState(head)
+      if (state === undefined) continue
+      raw.resolve(!state)
+      return raw.promise
+    }
+  })()
+  return verdict
+}
+
+function next(): Promise<Chunk> {
+  const chunk = looked.shift()
+  return chunk === undefined ? read() : Promise.resolve(chunk)
+}
+
+function read(): Promise<Chunk> {
+  const chunk = deferred<Chunk>()
+  if (native === null) chunk.resolve(null)
+  else {
+    native.readHandover(({ chunk: bytes, failure }) => {
+      if (failure === undefined) chunk.resolve(bytes ?? null)
+      else chunk.reject(fromNative(failure))
+    })
+  }
+  return hold.during(chunk.promise)
 }

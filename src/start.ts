@@ -5,14 +5,14 @@ import { isMainThread } from 'node:worker_threads'
 import { cannotStartAgain } from './command'
 import { Conductor } from './conductor'
 import type { Context } from './context'
-import { fromNative, invalidArgument, messageOf, unsupported } from './errors'
+import { fromNativeInFull, invalidArgument, messageOf, unsupported } from './errors'
 import { handoverKind } from './handover'
 import { LoopHold } from './hold'
 import { Listeners } from './listen'
 import { loggerFor, trace } from './logger'
 import { type Engine, loadError, type Native, type NativeEvent, platformSupported, requireNative } from './native'
 import { type Settings, validateOptions } from './options'
-import { HandoverReader, offerHandover } from './receive'
+import { readHandover, tellHandover } from './receive'
 import { RunningService } from './service'
 import { decodeState } from './state'
 import { detectSupervisor } from './supervisor'
@@ -77,7 +77,7 @@ async function start<State>(options: ServiceOptions<State> | undefined): Promise
   conductor = new Conductor(context)
   service = new RunningService(context, conductor)
   conductor.attach()
-  if (engine === null) offerHandover(null)
+  if (engine === null) tellHandover('none')
   else await inherit(context, conductor, engine)
   return service
 }
@@ -88,12 +88,10 @@ async function inherit<State>(context: Context<State>, conductor: Conductor<Stat
   const { socket, warnings, handover } = await hold.during(conductor.started)
   for (const warning of warnings) logger.warn(warning)
   conductor.socket = socket ?? null
-  const reader = new HandoverReader(engine)
-  conductor.reader = reader
-  offerHandover(successor && handover === 'raw' ? reader : null)
+  tellHandover(handover)
   if (!successor || handover !== 'value') return
   try {
-    conductor.inherited = (await hold.during(receiveState(reader, logger))) as State | undefined
+    conductor.inherited = (await hold.during(receiveState(logger))) as State | undefined
   } catch (error) {
     // The old one goes on as if nothing had happened, and says why.
     engine.failing(messageOf(error))
@@ -102,8 +100,8 @@ async function inherit<State>(context: Context<State>, conductor: Conductor<Stat
   }
 }
 
-async function receiveState(reader: HandoverReader, logger: Logger): Promise<unknown> {
-  const decoded = decodeState(await reader.readAll())
+async function receiveState(logger: Logger): Promise<unknown> {
+  const decoded = decodeState(await readHandover())
   if (!decoded.cutShort) return decoded.state
   const { received, expected } = decoded
   logger.warn(
@@ -155,7 +153,7 @@ function coordinationSocket(native: Native, settings: Settings, logger: Logger):
   const script = process.argv[1] ?? process.execPath
   const { path, explicit, failure } = native.defaultSocketPath(basename(script, extname(script)), script)
   if (failure === undefined) return { path, explicit }
-  if (explicit) throw fromNative(failure)
+  if (explicit) throw fromNativeInFull(failure)
   logger.warn(
     `no coordination socket: ${failure.message}. The service can be restarted by its signal only; ` +
       'give a path in options.socket or $SHELLFLIP_SOCKET',

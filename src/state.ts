@@ -21,6 +21,14 @@ export type DecodedState =
   | { state: unknown; cutShort: false }
   | { cutShort: true; received: number; expected: number | null }
 
+/** Whether these first bytes are a value's; undefined if there are too few to tell. */
+export function beginsAsState(received: Buffer): boolean | undefined {
+  const begin = Buffer.from(`${MAGIC} `, 'latin1')
+  const { length } = received.subarray(0, begin.length)
+  if (!received.subarray(0, length).equals(begin.subarray(0, length))) return false
+  return length === begin.length ? true : undefined
+}
+
 /** The head and the bytes of that value. Throws what `v8.serialize` throws: functions, symbols, … cannot be cloned. */
 export function encodeState(value: unknown): Buffer[] {
   const bytes = serialize(value)

@@ -16,6 +16,7 @@ export interface StubEngine {
   /** The next claim fails with this. */
   failure: NativeFailure | null
   claim(request: NativeListenRequest): NativeClaim
+  reclaim(name: string): NativeClaim
   drop(name: string): void
   ticketKeys(name: string): Buffer | null
 }
@@ -36,6 +37,12 @@ export async function stubEngine(...addresses: NativeAddress[]): Promise<StubEng
       if (next !== undefined) return { ...next, name, inherited: true }
       const failure = this.failure ?? { message: 'the stub has no socket left' }
       return { fd: -1, name, address: request.address, inherited: false, failure }
+    },
+    reclaim(name) {
+      // Another socket stands in for another copy of the same one, which Node cannot make.
+      const next = waiting.shift()
+      if (next === undefined) throw new Error('the stub has no socket left')
+      return { fd: next.fd, name, address: next.address, inherited: true }
     },
     drop(name) {
       this.dropped.push(name)

@@ -15,6 +15,8 @@ export declare class Engine {
   constructor(options: NativeEngineOptions, onEvent: (event: NativeEvent) => void)
   /** Binds, or claims what was inherited. */
   claim(request: NativeListenRequest): NativeClaim
+  /** Another descriptor of a listener that was stopped at 'release', after 'resume'. */
+  reclaim(name: string): NativeClaim
   /** The application closed that listener. */
   drop(name: string): void
   /** What was inherited and not claimed yet. */
@@ -40,8 +42,6 @@ export declare class Engine {
   handoverWrite(id: number, chunk: Buffer): void
   /** The handover is complete, or failed with that message. */
   handoverDone(failure?: string | undefined | null): void
-  /** Asks for the next chunk of what the old generation hands over: 'handoverChunk' follows. */
-  readHandover(): void
   /** The answer to 'release'. */
   released(): void
   /** The service is to end; 'drain' follows when its time has come. */
@@ -83,6 +83,9 @@ export declare function defaultSocketPath(name: string, script: string): NativeS
  */
 export declare function execReplace(file: string, args: Array<string>): NativeFailure
 
+/** This generation is about to end of that error, and no engine has begun: the old one tells whoever asked. */
+export declare function failing(message: string): void
+
 /** Reads, validates and wipes what an old generation left in the environment, at the first call; later ones say the same. */
 export declare function inheritance(): NativeInheritance
 
@@ -96,6 +99,14 @@ export interface NativeAddress {
   port?: number
   /** A path, for unix. A leading NUL: an abstract name (Linux). */
   path?: string
+}
+
+/** A chunk of what the old generation hands over. Neither bytes nor a failure: the end. */
+export interface NativeChunk {
+  /** Bytes. */
+  chunk?: Buffer
+  /** Why there are none. */
+  failure?: NativeFailure
 }
 
 /** What `listen` gets: a descriptor that is JavaScript's to own. Where `failure` is set, nothing else is. */
@@ -144,7 +155,6 @@ export type NativeEvent =
   | { type: 'restarting'; pid: number }
   | { type: 'handover' }
   | { type: 'handoverWritten'; id: number; failure?: NativeFailure }
-  | { type: 'handoverChunk'; chunk?: Buffer; failure?: NativeFailure }
   | { type: 'commit' }
   | { type: 'aborted'; message: string }
   | { type: 'adopted' }
@@ -260,6 +270,9 @@ export interface NativeTickets {
   /** What `getTicketKeys()` returned. */
   keys: Buffer
 }
+
+/** Asks for the next chunk of what the old generation hands over. May be called before there is an engine. */
+export declare function readHandover(onChunk: (chunk: NativeChunk) => void): void
 
 /**
  * Sets O_NONBLOCK again on standard output and error where they are pipes or sockets: the old generation, as it

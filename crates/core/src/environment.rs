@@ -80,8 +80,8 @@ pub struct Inheritance {
     pub generation: u32,
     /// The writing end of the readiness pipe.
     pub readiness: Option<OwnedFd>,
-    /// The crate's reader of the handover pipe; reads block on tokio's blocking threads.
-    pub handover: Option<PipeReader>,
+    /// The handover pipe, read by the crate's reader.
+    pub handover: Option<crate::handover::Reader>,
     /// The coordination socket, listening.
     pub restart_socket: Option<OwnedFd>,
     /// The old generation's version of the channel, and our end.

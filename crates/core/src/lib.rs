@@ -8,6 +8,7 @@ pub mod coordination;
 pub mod engine;
 pub mod environment;
 pub mod error;
+pub mod handover;
 pub mod listener;
 pub mod message;
 pub mod notify;

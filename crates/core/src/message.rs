@@ -104,6 +104,8 @@ pub enum Frame {
     Failing(String),
     /// Old to new: the service is to stop.
     Shutdown,
+    /// New to old: the listener of that name has been claimed.
+    Claimed(String),
     /// Of a kind that this release does not know.
     Unknown(u8),
 }
@@ -120,6 +122,7 @@ impl Frame {
             Frame::Abort(_) => 7,
             Frame::Failing(_) => 8,
             Frame::Shutdown => 9,
+            Frame::Claimed(_) => 10,
             Frame::Unknown(kind) => *kind,
         }
     }
@@ -130,7 +133,7 @@ impl Frame {
             // These types have string keys and no fallible parts: they always serialise.
             Frame::Hello(hello) => serde_json::to_vec(hello).unwrap_or_default(),
             Frame::Listener(offered) => serde_json::to_vec(offered).unwrap_or_default(),
-            Frame::Abort(text) | Frame::Failing(text) => shortened(text).as_bytes().to_vec(),
+            Frame::Abort(text) | Frame::Failing(text) | Frame::Claimed(text) => shortened(text).as_bytes().to_vec(),
             _ => Vec::new(),
         };
         let descriptors = u8::from(matches!(self, Frame::Listener(_)));
@@ -184,6 +187,7 @@ pub fn decode(bytes: &mut Vec<u8>) -> Result<Option<(Frame, usize)>, Malformed> 
         7 => Frame::Abort(text()),
         8 => Frame::Failing(text()),
         9 => Frame::Shutdown,
+        10 => Frame::Claimed(text()),
         other => Frame::Unknown(other),
     };
     Ok(Some((frame, descriptors as usize)))
@@ -220,6 +224,7 @@ mod tests {
             Frame::Abort("why".into()),
             Frame::Failing("Error: ä".into()),
             Frame::Shutdown,
+            Frame::Claimed("web".into()),
         ]
     }
 

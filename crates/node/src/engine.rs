@@ -1,13 +1,17 @@
 //! The engine as JavaScript holds it. Every call returns at once; all news comes by the one callback, which does not
 //! keep the event loop alive.
 
-use crate::convert::{NativeClaim, NativeDrainer, NativeFailure, NativeListenRequest, NativeListener, NativeProgress};
+use crate::convert::{
+    NativeAddress, NativeClaim, NativeDrainer, NativeFailure, NativeListenRequest, NativeListener, NativeProgress,
+};
 use crate::process::take_inheritance;
 use napi::Status;
 use napi::bindgen_prelude::{Buffer, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
+use shellflip_core::Failure;
 use shellflip_core::engine::{Engine as Core, Event, Launch, Options};
+use shellflip_core::listener::Claim;
 use shellflip_core::message::Handover;
 use shellflip_core::restart::Reason;
 use std::os::fd::IntoRawFd;
@@ -78,10 +82,6 @@ pub enum NativeEvent {
         id: u32,
         failure: Option<NativeFailure>,
     },
-    HandoverChunk {
-        chunk: Option<Buffer>,
-        failure: Option<NativeFailure>,
-    },
     Commit,
     Aborted {
         message: String,
@@ -137,9 +137,6 @@ impl From<Event> for NativeEvent {
             Event::HandoverWritten { id, failure } => {
                 NativeEvent::HandoverWritten { id, failure: failure.map(Into::into) }
             }
-            Event::HandoverChunk { chunk, failure } => {
-                NativeEvent::HandoverChunk { chunk: chunk.map(Buffer::from), failure: failure.map(Into::into) }
-            }
             Event::Commit => NativeEvent::Commit,
             Event::Aborted { message } => NativeEvent::Aborted { message },
             Event::Adopted => NativeEvent::Adopted,
@@ -182,6 +179,22 @@ fn handover_of(name: &str) -> Handover {
     }
 }
 
+/// `asked` stands in for the address of a claim that failed.
+fn claimed(claim: Result<Claim, Failure>, asked: NativeAddress) -> NativeClaim {
+    match claim {
+        Ok(claim) => NativeClaim {
+            fd: claim.fd.into_raw_fd(),
+            name: claim.name,
+            address: (&claim.address).into(),
+            inherited: claim.inherited,
+            failure: None,
+        },
+        Err(failure) => {
+            NativeClaim { fd: -1, name: String::new(), address: asked, inherited: false, failure: Some(failure.into()) }
+        }
+    }
+}
+
 type Callback = ThreadsafeFunction<NativeEvent, (), NativeEvent, Status, false, true>;
 
 /// One per process that restarts. Collecting it, or ending the environment it lives in, ends its thread.
@@ -219,18 +232,14 @@ impl Engine {
     #[napi]
     pub fn claim(&self, request: NativeListenRequest) -> NativeClaim {
         let address = request.address.clone();
-        match self.core.claim(&request.into_core()) {
-            Ok(claim) => NativeClaim {
-                fd: claim.fd.into_raw_fd(),
-                name: claim.name,
-                address: (&claim.address).into(),
-                inherited: claim.inherited,
-                failure: None,
-            },
-            Err(failure) => {
-                NativeClaim { fd: -1, name: String::new(), address, inherited: false, failure: Some(failure.into()) }
-            }
-        }
+        claimed(self.core.claim(&request.into_core()), address)
+    }
+
+    /// Another descriptor of a listener that was stopped at 'release', after 'resume'.
+    #[napi]
+    pub fn reclaim(&self, name: String) -> NativeClaim {
+        let nowhere = NativeAddress { kind: "tcp".into(), host: None, port: None, path: None };
+        claimed(self.core.reclaim(&name), nowhere)
     }
 
     /// The application closed that listener.
@@ -309,12 +318,6 @@ impl Engine {
     #[napi]
     pub fn handover_done(&self, failure: Option<String>) {
         self.core.handover_done(failure);
-    }
-
-    /// Asks for the next chunk of what the old generation hands over: 'handoverChunk' follows.
-    #[napi]
-    pub fn read_handover(&self) {
-        self.core.read_handover();
     }
 
     /// The answer to 'release'.

@@ -37,6 +37,8 @@ pub(crate) struct Attempt {
     pub silent: bool,
     readiness: Option<pipe::Receiver>,
     pub handover: Option<Writer>,
+    /// The listeners that it has been given and has not claimed yet.
+    pub unclaimed: Vec<String>,
     /// The last error that it reported of itself.
     pub failing: Option<String>,
     pub hello: Option<Hello>,
@@ -67,6 +69,7 @@ impl Attempt {
             send_now(end.as_fd(), &Frame::Abort(error.to_string()));
         })?;
         outgoing.send(Frame::Hello(hello));
+        let unclaimed = launched.listeners.iter().map(|(offered, _)| offered.name.clone()).collect();
         for (offered, descriptor) in launched.listeners {
             outgoing.send_with(Frame::Listener(offered), descriptor);
         }
@@ -83,6 +86,7 @@ impl Attempt {
             silent: false,
             readiness: Some(readiness),
             handover: Some(handover),
+            unclaimed,
             failing: None,
             hello: None,
         })

@@ -83,13 +83,6 @@ pub enum Event {
         /// Why it could not.
         failure: Option<Failure>,
     },
-    /// The answer to [`Engine::read_handover`].
-    HandoverChunk {
-        /// Bytes; `None` is the end.
-        chunk: Option<Vec<u8>>,
-        /// Why there are none.
-        failure: Option<Failure>,
-    },
     /// Begin to accept, then [`Engine::serving`] in the same turn.
     Commit,
     /// The restart that started this process was called off: end.
@@ -169,7 +162,6 @@ pub(crate) enum Command {
     HandoverWrite(u32, Vec<u8>),
     HandoverDone(Option<String>),
     HandoverFailed(u64, String),
-    ReadHandover,
     Released,
     Shutdown,
     Drained(std::sync::mpsc::Sender<()>),
@@ -258,9 +250,18 @@ impl Engine {
         Ok(Engine { commands, shared })
     }
 
+    /// Another copy of a listener that the application stopped at [`Event::Release`], after [`Event::Resume`].
+    pub fn reclaim(&self, name: &str) -> Result<Claim, Failure> {
+        lock(&self.shared.registry).reclaim(name)
+    }
+
     /// Binds, or claims what was inherited.
     pub fn claim(&self, request: &Request) -> Result<Claim, Failure> {
-        lock(&self.shared.registry).claim(request)
+        let claim = lock(&self.shared.registry).claim(request)?;
+        if let (true, Old::Channel(end)) = (claim.inherited, &lock(&self.shared.view).old) {
+            send_now(end.as_fd(), &Frame::Claimed(claim.name.clone()));
+        }
+        Ok(claim)
     }
 
     /// The application closed that listener.
@@ -343,11 +344,6 @@ impl Engine {
     /// The handover is complete, or has failed.
     pub fn handover_done(&self, failure: Option<String>) {
         self.send(Command::HandoverDone(failure));
-    }
-
-    /// Asks for the next chunk of what the old generation hands over.
-    pub fn read_handover(&self) {
-        self.send(Command::ReadHandover);
     }
 
     /// The answer to [`Event::Release`].

@@ -2,18 +2,17 @@
 
 use super::attempt::{Attempt, Input};
 use super::clients::Asker;
-use super::handover::{self, Reader};
 use super::succession::Elder;
 use super::{Command, Event, Options, Shared, Sink};
 use crate::channel::Received;
 use crate::coordination::{Answer, Ask, Bound, Question, Server, Unanswered};
 use crate::error::{Code, Failure};
+use crate::handover::Reader;
 use crate::message::{Frame, Hello};
 use crate::notify::Notifier;
 use crate::restart::{self, Action, Reason, Restart, State};
 use crate::spawn::Report;
 use crate::successor::{self, Successor};
-use shellflip::lifecycle::PipeReader;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -36,7 +35,6 @@ pub(crate) struct Running {
     pub restart: Restart,
     pub successor: Successor,
     pub readiness: Option<OwnedFd>,
-    pub handover_pipe: Option<PipeReader>,
     pub reader: Option<Reader>,
     pub elder: Option<Elder>,
     pub elder_hello: Option<Hello>,
@@ -101,10 +99,8 @@ impl Running {
     fn command(&mut self, command: Command) {
         match command {
             Command::Ready => {
-                match (self.reader.as_ref(), self.handover_pipe.take()) {
-                    (Some(reader), _) => reader.take_everything(),
-                    (None, Some(pipe)) => handover::discard(pipe),
-                    (None, None) => {}
+                if let Some(reader) = self.reader.take() {
+                    reader.take_everything();
                 }
                 self.succeed(successor::Event::Ready);
             }
@@ -130,15 +126,6 @@ impl Running {
             }
             Command::HandoverDone(Some(message)) => self.handover_failed(self.attempts, message),
             Command::HandoverFailed(attempt, message) => self.handover_failed(attempt, message),
-            Command::ReadHandover => {
-                if let (None, Some(pipe)) = (&self.reader, self.handover_pipe.take()) {
-                    self.reader = Some(Reader::new(pipe, Arc::clone(&self.sink)));
-                }
-                match &self.reader {
-                    Some(reader) => reader.chunk(),
-                    None => (self.sink)(Event::HandoverChunk { chunk: None, failure: None }),
-                }
-            }
             Command::Released => self.step(restart::Event::Yielded),
             Command::Shutdown => self.step(restart::Event::Shutdown),
             Command::Drained(done) => self.drained(done),
@@ -250,6 +237,11 @@ impl Running {
                     attempt.failing = Some(text);
                 }
             }
+            Frame::Claimed(name) => {
+                if let Some(attempt) = &mut self.attempt {
+                    attempt.unclaimed.retain(|unclaimed| *unclaimed != name);
+                }
+            }
             Frame::Serving => self.step(restart::Event::Serving),
             _ => {}
         }
@@ -309,10 +301,13 @@ impl Running {
     fn not_ready(&self, handed_over: bool, allowed: u128) -> Failure {
         let Some(attempt) = &self.attempt else { return Failure::new(Code::ReadyTimeout, "not ready in time") };
         let phase = attempt.phase(handed_over);
-        let hint = match (&attempt.hello, handed_over) {
-            (None, _) => "it has not called shellflip() yet",
-            (Some(_), false) => "the handover is not complete; does it read what it is given?",
-            (Some(_), true) => "it has not called ready(); with ready: 'listening', has it claimed every listener?",
+        let hint = match (&attempt.hello, handed_over, attempt.unclaimed.as_slice()) {
+            (None, _, _) => "it has not called shellflip() yet".into(),
+            (Some(_), false, _) => "the handover is not complete; does it read what it is given?".into(),
+            (Some(_), true, []) => "it has not called ready()".into(),
+            (Some(_), true, unclaimed) => {
+                format!("it has not called ready(), nor listened on '{}'", unclaimed.join("', '"))
+            }
         };
         let text = format!("generation {} was not ready within {allowed} ms: {hint}", attempt.generation);
         let failure = Failure::new(Code::ReadyTimeout, text).during(phase);

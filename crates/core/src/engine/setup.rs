@@ -52,7 +52,7 @@ impl Setup {
         if let Some(failure) = failure {
             sink(Event::Failed { failure });
         }
-        // A read of the handover pipe may block a helper thread; it must not hold up the process.
+        // A helper thread that tells the service manager may block; it must not hold up the process.
         runtime.shutdown_background();
     }
 
@@ -62,6 +62,7 @@ impl Setup {
         if let Some(failure) = inheritance.broken {
             return Err(failure);
         }
+        let reader = inheritance.handover;
         let mut elder = None;
         let mut hello = None;
         let old = match inheritance.channel {
@@ -119,8 +120,7 @@ impl Setup {
             restart: Restart::default(),
             successor: Successor::new(old),
             readiness,
-            handover_pipe: inheritance.handover,
-            reader: None,
+            reader,
             elder,
             elder_hello: hello,
             bound,

@@ -51,7 +51,7 @@ impl<'a, E: Environment> Reader<'a, E> {
             return;
         }
         self.found.restart_socket = self.descriptor(RESTART_SOCKET, Kind::ListeningUnix);
-        self.found.handover = self.handover();
+        self.found.handover = self.handover().map(crate::handover::Reader::new);
     }
 
     fn descriptor(&mut self, name: &str, kind: Kind) -> Option<OwnedFd> {

@@ -6,7 +6,6 @@ use crate::Code;
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd};
 use std::os::fd::{AsFd, IntoRawFd};
 use std::os::unix::net::UnixStream;
-use tokio::io::AsyncReadExt;
 use world::*;
 
 #[test]
@@ -49,7 +48,7 @@ async fn a_whole_inheritance_is_taken_over_and_wiped() {
     rustix::io::write(&writing, b"state").unwrap();
     drop(writing);
     let mut state = String::new();
-    found.handover.take().unwrap().read_to_string(&mut state).await.unwrap();
+    read_all_of(found.handover.take().unwrap(), &mut state).await;
     assert_eq!(state, "state");
 }
 
@@ -207,7 +206,7 @@ async fn reads_this_process() {
     assert!(is_cloexec(found.readiness.as_ref().unwrap()));
     assert_eq!(sys::with_borrowed(7, |fd| fcntl_getfd(fd).unwrap()), Some(FdFlags::CLOEXEC));
     let mut state = String::new();
-    found.handover.take().unwrap().read_to_string(&mut state).await.unwrap();
+    read_all_of(found.handover.take().unwrap(), &mut state).await;
     assert_eq!(state, "from the old generation\n");
     assert_eq!(found.wiped, [READINESS, HANDOVER]);
     assert!(ALL.iter().all(|name| std::env::var_os(name).is_none()));
@@ -228,4 +227,13 @@ fn the_crate_itself_takes_the_handover_pipe() {
         .unwrap();
     let output = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success() && output.contains("1 passed"), "{output}{}", String::from_utf8_lossy(&done.stderr));
+}
+
+async fn read_all_of(reader: crate::handover::Reader, text: &mut String) {
+    loop {
+        let (reply, chunk) = tokio::sync::oneshot::channel();
+        reader.chunk(Box::new(|chunk| drop(reply.send(chunk))));
+        let Some(chunk) = chunk.await.unwrap().unwrap() else { return };
+        text.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
 }

@@ -102,6 +102,18 @@ impl Registry {
         }
     }
 
+    /// Another copy of a listener in use, for an application that has closed the one it had.
+    ///
+    /// # Errors
+    /// LISTENER where none of that name is in use; the system's when it cannot be copied.
+    pub fn reclaim(&self, name: &str) -> Result<Claim, Failure> {
+        let Some(held) = self.held.iter().find(|held| held.claimed && held.listener.name == name) else {
+            return Err(Failure::new(Code::Listener, format!("no listener named '{name}' is left to accept on again")));
+        };
+        let fd = held.listener.fd.try_clone().map_err(|error| Failure::system("dup", &error))?;
+        Ok(Claim { name: name.into(), address: held.listener.address.clone(), fd, inherited: true })
+    }
+
     /// The listeners in use.
     pub fn listeners(&self) -> Vec<(String, Address)> {
         self.names(true)

@@ -1,0 +1,21 @@
+/** What ends this process before it calls `shellflip()` is told to the old generation, if one started it. */
+import { isMainThread } from 'node:worker_threads'
+import { messageOf } from './errors'
+import { native } from './native'
+
+/** What an uncaught error is called in the answer to whoever asked for the restart. */
+export function nameError(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${messageOf(error)}` : messageOf(error)
+}
+
+const onUncaught = (error: unknown): void => native?.failing(nameError(error))
+
+/** From the import on. */
+export function tellEarlyFailures(): void {
+  if (isMainThread && native?.inheritance().old) process.on('uncaughtExceptionMonitor', onUncaught)
+}
+
+/** The engine has taken over. */
+export function leaveFailuresToEngine(): void {
+  process.off('uncaughtExceptionMonitor', onUncaught)
+}
