@@ -78,6 +78,25 @@ describe('the end of an old generation', () => {
   })
 })
 
+describe('restarts faster than the drain', () => {
+  it('leave several generations draining, each named by status, and none mistaken for dead', async () => {
+    const service = start('answers-when-told.mjs')
+    const { pid, port } = await service.event('ready')
+    const held = get({ port: Number(port) }, '/')
+    await service.event('asked')
+    const second = await service.restart()
+    const third = await service.restart()
+    await service.gone(second.pid)
+    const status = JSON.parse((await service.cli('status', ['--json'])).stdout)
+    expect(status).toMatchObject({ pid: third.pid, generation: 3, draining: [{ pid, generation: 1 }] })
+    writeFileSync(join(service.directory, 'answer'), '')
+    expect(JSON.parse((await held).body)).toEqual({ pid, generation: 1 })
+    expect(await service.firstExit).toEqual({ code: 0, signal: null })
+    await service.end(third.pid)
+    expect(service.output.text()).not.toContain('while starting')
+  })
+})
+
 describe('a coordination socket that cannot be had', () => {
   it('is named, with the reason', async () => {
     const service = start('serves.mjs', { env: { SHELLFLIP_SOCKET: '/proc/none/service.sock' } })

@@ -14,7 +14,7 @@ pub struct Args {
 
 const EXIT_CODES: &str = "Exit codes:
   0  done
-  1  failed or refused; the service goes on as it was
+  1  failed or refused; the service goes on as it was, unless it says that it is draining
   2  wrong usage
   3  no service there
   4  a restart is in progress

@@ -3,6 +3,7 @@
 use crate::trouble::Trouble;
 use crate::{args, locate, output, progress, status};
 use serde_json::{Value, json};
+use shellflip_core::Code;
 use shellflip_core::coordination::{Answer, Ask, Client};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -46,7 +47,11 @@ pub async fn run(options: args::Restart) -> Result<(), Trouble> {
 
 fn refused(mut trouble: Trouble, json: bool) -> Trouble {
     if !json {
-        trouble.failure.message = format!("not restarted, the service goes on: {}", trouble.failure.message);
+        let outlook = match trouble.failure.code {
+            Some(Code::Draining) => "not restarted",
+            _ => "not restarted, the service goes on",
+        };
+        trouble.failure.message = format!("{outlook}: {}", trouble.failure.message);
     }
     trouble
 }

@@ -186,6 +186,10 @@ impl Running {
                 let text = format!("the new generation does not speak our protocol: {malformed}");
                 self.step(restart::Event::HookFailed(Failure::new(Code::HandoverFailed, text)));
             }
+            // Once it owns the service, its end is as likely its own replacement as its death: not ours to judge.
+            Input::Channel(Received::End) if self.restart.state() == State::Draining => {
+                self.trace("the new generation has ended".into());
+            }
             Input::Channel(Received::End) => {
                 // With a launcher its report follows; without one this is how the end shows.
                 if let Some(attempt) = self.attempt.as_ref().filter(|attempt| attempt.launcher_gone) {
@@ -293,7 +297,15 @@ impl Running {
                 )
                 .during("committing")
             }
-            _ => Failure::new(Code::ReadyTimeout, "a step of the restart took longer than it should"),
+            State::Releasing => Failure::new(
+                Code::ReadyTimeout,
+                "the launcher did not let go of the new generation within 5 s; the restart goes on without it",
+            ),
+            State::Notifying => Failure::new(
+                Code::ReadyTimeout,
+                "the service manager did not take the news of its new main process within 5 s; the restart goes on",
+            ),
+            _ => Failure::new(Code::ReadyTimeout, "the event loop was blocked; its listeners close once it is not"),
         };
         self.step(restart::Event::Deadline(failure));
     }
@@ -343,7 +355,10 @@ impl Running {
     fn refuse(&mut self, code: Code, asker: Asker) {
         let text = match code {
             Code::NotReady => "the service has not become ready yet; try again once it serves".into(),
-            Code::Draining => "the service is draining and will not be replaced; ask the generation that serves".into(),
+            Code::Draining if self.draining == Some(Reason::Shutdown) => {
+                "the service is shutting down; start it anew once it has ended".into()
+            }
+            Code::Draining => "this generation is draining; ask the one that serves".into(),
             _ => match self.attempt.as_ref().and_then(Attempt::pid) {
                 Some(pid) => format!("a restart is in progress (pid {pid}); one at a time"),
                 None => "a restart is in progress; one at a time".into(),
