@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Conductor } from '../src/conductor'
 import type { Context } from '../src/context'
 import { LoopHold } from '../src/hold'
@@ -92,6 +92,17 @@ async function serving(options: ServiceOptions = {}, given: Partial<Context> = {
 
 afterEach(() => {
   opened?.conductor.detach()
+})
+
+describe('release', () => {
+  it('holds the process until the drain: without its listeners nothing else may, and hooks are still to run', async () => {
+    const { conductor, context } = await serving()
+    const acquire = vi.spyOn(context.hold, 'acquire')
+    conductor.dispatch({ type: 'release' })
+    expect(acquire).toHaveBeenCalledOnce()
+    await turn()
+    conductor.dispatch({ type: 'resume' })
+  })
 })
 
 describe('ready', () => {
