@@ -4,6 +4,7 @@
 use crate::convert::{
     NativeAddress, NativeClaim, NativeDrainer, NativeFailure, NativeListenRequest, NativeListener, NativeProgress,
 };
+use crate::event::NativeEvent;
 use crate::process::take_inheritance;
 use napi::Status;
 use napi::bindgen_prelude::{Buffer, Function};
@@ -13,7 +14,6 @@ use shellflip_core::Failure;
 use shellflip_core::engine::{Engine as Core, Event, Launch, Options};
 use shellflip_core::listener::Claim;
 use shellflip_core::message::Handover;
-use shellflip_core::restart::Reason;
 use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,119 +56,6 @@ pub struct NativeLaunch {
     pub cwd: String,
     /// The ticket keys of our TLS listeners.
     pub tickets: Vec<NativeTickets>,
-}
-
-/// What the engine tells. `type` says which.
-#[napi(discriminant = "type", discriminant_case = "camelCase")]
-pub enum NativeEvent {
-    Started {
-        socket: Option<String>,
-        warnings: Vec<String>,
-        #[napi(ts_type = "'value' | 'raw' | 'none'")]
-        handover: String,
-        old_pid: Option<u32>,
-    },
-    Failed {
-        failure: NativeFailure,
-    },
-    Prepare {
-        generation: u32,
-    },
-    Restarting {
-        pid: u32,
-    },
-    Handover,
-    HandoverWritten {
-        id: u32,
-        failure: Option<NativeFailure>,
-    },
-    Commit,
-    Aborted {
-        message: String,
-    },
-    Adopted,
-    Release,
-    Resume,
-    Outcome {
-        id: u32,
-        pid: Option<u32>,
-        generation: Option<u32>,
-        duration_ms: f64,
-        failure: Option<NativeFailure>,
-    },
-    Restarted {
-        pid: u32,
-        generation: u32,
-        duration_ms: f64,
-    },
-    RolledBack {
-        failure: NativeFailure,
-        asked: bool,
-    },
-    Drain {
-        #[napi(ts_type = "'restart' | 'shutdown'")]
-        reason: String,
-    },
-    Status {
-        id: u32,
-    },
-    OldGone,
-    Warning {
-        message: String,
-    },
-    Trace {
-        message: String,
-    },
-}
-
-impl From<Event> for NativeEvent {
-    fn from(event: Event) -> Self {
-        match event {
-            Event::Started { socket, warnings, handover, old_pid } => NativeEvent::Started {
-                socket: socket.map(|path| path.to_string_lossy().into_owned()),
-                warnings,
-                handover: handover_name(handover).into(),
-                old_pid,
-            },
-            Event::Failed { failure } => NativeEvent::Failed { failure: failure.into() },
-            Event::Prepare { generation } => NativeEvent::Prepare { generation },
-            Event::Restarting { pid } => NativeEvent::Restarting { pid },
-            Event::Handover => NativeEvent::Handover,
-            Event::HandoverWritten { id, failure } => {
-                NativeEvent::HandoverWritten { id, failure: failure.map(Into::into) }
-            }
-            Event::Commit => NativeEvent::Commit,
-            Event::Aborted { message } => NativeEvent::Aborted { message },
-            Event::Adopted => NativeEvent::Adopted,
-            Event::Release => NativeEvent::Release,
-            Event::Resume => NativeEvent::Resume,
-            Event::Outcome { id, pid, generation, duration_ms, failure } => NativeEvent::Outcome {
-                id,
-                pid,
-                generation,
-                duration_ms: duration_ms as f64,
-                failure: failure.map(Into::into),
-            },
-            Event::Restarted { pid, generation, duration_ms } => {
-                NativeEvent::Restarted { pid, generation, duration_ms: duration_ms as f64 }
-            }
-            Event::RolledBack { failure, asked } => NativeEvent::RolledBack { failure: failure.into(), asked },
-            Event::Drain { reason: Reason::Restart } => NativeEvent::Drain { reason: "restart".into() },
-            Event::Drain { reason: Reason::Shutdown } => NativeEvent::Drain { reason: "shutdown".into() },
-            Event::Status { id } => NativeEvent::Status { id },
-            Event::OldGone => NativeEvent::OldGone,
-            Event::Warning { message } => NativeEvent::Warning { message },
-            Event::Trace { message } => NativeEvent::Trace { message },
-        }
-    }
-}
-
-fn handover_name(handover: Handover) -> &'static str {
-    match handover {
-        Handover::None => "none",
-        Handover::Value => "value",
-        Handover::Raw => "raw",
-    }
 }
 
 fn handover_of(name: &str) -> Handover {

@@ -5,5 +5,6 @@
 
 mod convert;
 mod engine;
+mod event;
 mod process;
 mod shutdown;

@@ -7,12 +7,14 @@
 mod act;
 mod attempt;
 mod clients;
+mod event;
 mod handover;
 mod launch;
 mod run;
 mod setup;
 mod succession;
 
+pub use event::{Event, Sink};
 pub use launch::Launch;
 
 use crate::channel::send_now;
@@ -20,7 +22,6 @@ use crate::environment::Inheritance;
 use crate::error::{Code, Failure};
 use crate::listener::{Address, Claim, Registry, Request};
 use crate::message::{Drainer, Frame, Handover};
-use crate::restart::Reason;
 use crate::spawn::Image;
 use std::collections::HashMap;
 use std::io;
@@ -44,113 +45,6 @@ pub struct Options {
     /// Emit [`Event::Trace`].
     pub trace: bool,
 }
-
-/// What the engine tells JavaScript.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// It runs; every inherited listener can be claimed.
-    Started {
-        /// Where the coordination socket is.
-        socket: Option<PathBuf>,
-        /// What was ignored, and why.
-        warnings: Vec<String>,
-        /// How to read what the old generation hands over.
-        handover: Handover,
-        /// The old generation's process, if it said.
-        old_pid: Option<u32>,
-    },
-    /// It cannot run, or not any more.
-    Failed {
-        /// Why.
-        failure: Failure,
-    },
-    /// Run the hook before a restart, work out the launch, then [`Engine::launch`] or [`Engine::prepare_failed`].
-    Prepare {
-        /// The number of the generation to be started.
-        generation: u32,
-    },
-    /// The new generation's process exists.
-    Restarting {
-        /// Its pid.
-        pid: u32,
-    },
-    /// Send the handover, then [`Engine::handover_done`].
-    Handover,
-    /// A chunk of the handover is in the pipe, or could not be written.
-    HandoverWritten {
-        /// The chunk's id.
-        id: u32,
-        /// Why it could not.
-        failure: Option<Failure>,
-    },
-    /// Begin to accept, then [`Engine::serving`] in the same turn.
-    Commit,
-    /// The restart that started this process was called off: end.
-    Aborted {
-        /// Why.
-        message: String,
-    },
-    /// The service is this generation's own.
-    Adopted,
-    /// Stop accepting, then [`Engine::released`].
-    Release,
-    /// The new generation died at the last moment: accept again.
-    Resume,
-    /// What became of a restart that was asked for by id.
-    Outcome {
-        /// The id.
-        id: u32,
-        /// The new generation's process.
-        pid: Option<u32>,
-        /// Its number.
-        generation: Option<u32>,
-        /// From the request to now, in milliseconds.
-        duration_ms: u64,
-        /// Why it failed.
-        failure: Option<Failure>,
-    },
-    /// A restart succeeded.
-    Restarted {
-        /// The new generation's process.
-        pid: u32,
-        /// Its number.
-        generation: u32,
-        /// From the request to now, in milliseconds.
-        duration_ms: u64,
-    },
-    /// A restart failed, and nothing is left of it.
-    RolledBack {
-        /// Why.
-        failure: Failure,
-        /// Whoever asked for it has been told.
-        asked: bool,
-    },
-    /// Begin to drain.
-    Drain {
-        /// Why.
-        reason: Reason,
-    },
-    /// Answer with [`Engine::reply_status`].
-    Status {
-        /// The question's id.
-        id: u32,
-    },
-    /// The old generation has ended.
-    OldGone,
-    /// Worth telling the operator.
-    Warning {
-        /// What.
-        message: String,
-    },
-    /// Worth telling whoever set NODE_DEBUG=shellflip.
-    Trace {
-        /// What.
-        message: String,
-    },
-}
-
-/// Where events go. Called on the engine's thread; must not wait.
-pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// What JavaScript may say.
 pub(crate) enum Command {
