@@ -9,6 +9,7 @@ mod attempt;
 mod clients;
 mod event;
 mod handover;
+mod judge;
 mod launch;
 mod run;
 mod setup;

@@ -10,7 +10,7 @@ use crate::error::{Code, Failure};
 use crate::handover::Reader;
 use crate::message::{Frame, Hello};
 use crate::notify::Notifier;
-use crate::restart::{self, Action, Reason, Restart, State};
+use crate::restart::{self, Reason, Restart, State};
 use crate::spawn::Report;
 use crate::successor::{self, Successor};
 use std::collections::HashMap;
@@ -251,7 +251,7 @@ impl Running {
         }
     }
 
-    fn catch_up(&mut self) {
+    pub(super) fn catch_up(&mut self) {
         for frame in self.attempt.as_mut().map(Attempt::catch_up).unwrap_or_default() {
             self.heard(frame);
         }
@@ -269,126 +269,6 @@ impl Running {
                 self.trace("the old generation has ended".into());
                 self.succeed(successor::Event::OldGone);
                 (self.sink)(Event::OldGone);
-            }
-        }
-    }
-
-    fn time_is_up(&mut self) {
-        self.deadline = None;
-        let allowed = self.options.ready_timeout.unwrap_or_default().as_millis();
-        let failure = match self.restart.state() {
-            State::Preparing => Failure::new(
-                Code::ReadyTimeout,
-                format!("the hook before the restart was not done within {allowed} ms"),
-            )
-            .during("preparing"),
-            State::Initialising { handed_over, .. } => self.not_ready(handed_over, allowed),
-            State::Committing => {
-                let Some(attempt) = &mut self.attempt else { return };
-                // Whatever it says from here on does not count; what it said before does.
-                attempt.incoming.stop_listening();
-                self.catch_up();
-                if self.restart.state() != State::Committing {
-                    return;
-                }
-                Failure::new(
-                    Code::ReadyTimeout,
-                    "the new generation said it was ready but did not begin to serve in 5 s",
-                )
-                .during("committing")
-            }
-            State::Releasing => Failure::new(
-                Code::ReadyTimeout,
-                "the launcher did not let go of the new generation within 5 s; the restart goes on without it",
-            ),
-            State::Notifying => Failure::new(
-                Code::ReadyTimeout,
-                "the service manager did not take the news of its new main process within 5 s; the restart goes on",
-            ),
-            _ => Failure::new(Code::ReadyTimeout, "the event loop was blocked; its listeners close once it is not"),
-        };
-        self.step(restart::Event::Deadline(failure));
-    }
-
-    fn not_ready(&self, handed_over: bool, allowed: u128) -> Failure {
-        let Some(attempt) = &self.attempt else { return Failure::new(Code::ReadyTimeout, "not ready in time") };
-        let phase = attempt.phase(handed_over);
-        let hint = match (&attempt.hello, handed_over, attempt.unclaimed.as_slice()) {
-            (None, _, _) => "it has not called shellflip() yet".into(),
-            (Some(_), false, _) => "the handover is not complete; does it read what it is given?".into(),
-            (Some(_), true, []) => "it has not called ready()".into(),
-            (Some(_), true, unclaimed) => {
-                format!("it has not called ready(), nor listened on '{}'", unclaimed.join("', '"))
-            }
-        };
-        let text = format!("generation {} was not ready within {allowed} ms: {hint}", attempt.generation);
-        let failure = Failure::new(Code::ReadyTimeout, text).during(phase);
-        match attempt.pid() {
-            Some(pid) => failure.of(pid),
-            None => failure,
-        }
-    }
-
-    // ---- what it means ----
-
-    fn request(&mut self, asker: Asker) {
-        let code = match self.successor.state() {
-            successor::State::Owning => None,
-            successor::State::Serving => Some(Code::RestartInProgress),
-            _ => Some(Code::NotReady),
-        };
-        // A first generation that drains before it was ready says so.
-        let code = code.filter(|_| self.restart.state() == State::Starting);
-        if let Some(code) = code {
-            return self.refuse(code, asker);
-        }
-        match self.restart.step(restart::Event::Request).as_slice() {
-            [Action::Refuse(code)] => self.refuse(*code, asker),
-            actions => {
-                self.asker = asker;
-                self.begun = Instant::now();
-                self.perform(actions.to_vec());
-            }
-        }
-    }
-
-    fn refuse(&mut self, code: Code, asker: Asker) {
-        let text = match code {
-            Code::NotReady => "the service has not become ready yet; try again once it serves".into(),
-            Code::Draining if self.draining == Some(Reason::Shutdown) => {
-                "the service is shutting down; start it anew once it has ended".into()
-            }
-            Code::Draining => "this generation is draining; ask the one that serves".into(),
-            _ => match self.attempt.as_ref().and_then(Attempt::pid) {
-                Some(pid) => format!("a restart is in progress (pid {pid}); one at a time"),
-                None => "a restart is in progress; one at a time".into(),
-            },
-        };
-        let failure = Failure::new(code, text);
-        if let Asker::Nobody = asker {
-            self.warn(format!("a restart was asked for by a signal and refused: {failure}"));
-        }
-        asker.fail(&failure, 0, &self.sink);
-    }
-
-    pub(super) fn step(&mut self, event: restart::Event) {
-        let before = self.restart.state();
-        self.trace(format!("{before:?} <- {event:?}"));
-        let actions = self.restart.step(event);
-        self.perform(actions);
-    }
-
-    fn succeed(&mut self, event: successor::Event) {
-        self.trace(format!("{:?} <- {event:?}", self.successor.state()));
-        for action in self.successor.step(event) {
-            match action {
-                successor::Action::SayReady => {
-                    // The old generation's death shows on the channel, not here.
-                    let _ = self.readiness.take().map(|pipe| rustix::io::write(&pipe, b"1"));
-                }
-                successor::Action::Accept => (self.sink)(Event::Commit),
-                successor::Action::Own { announce } => self.own(announce),
-                successor::Action::End(message) => (self.sink)(Event::Aborted { message }),
             }
         }
     }
