@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { Agent, createServer, get } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type Service, type ServiceOptions, ShellflipError, shellflip } from '../src/index'
+import { type Service, type ServiceOptions, ShellflipError } from '../src/index'
+import { startService as shellflip } from '../src/start'
 
 /** An inert service: it has phases, a drain and hooks, and leaves this process alone. */
 let service: Service<unknown>

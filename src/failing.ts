@@ -1,6 +1,6 @@
 /** What ends this process before it calls `shellflip()` is told to the old generation, if one started it. */
-import { isMainThread } from 'node:worker_threads'
 import { messageOf } from './errors'
+import { isMainThread } from './late'
 import { native } from './native'
 
 /** What an uncaught error is called in the answer to whoever asked for the restart. */
@@ -12,7 +12,7 @@ const onUncaught = (error: unknown): void => native?.failing(nameError(error))
 
 /** From the import on. */
 export function tellEarlyFailures(): void {
-  if (isMainThread && native?.inheritance().old) process.on('uncaughtExceptionMonitor', onUncaught)
+  if (native?.inheritance().old && isMainThread()) process.on('uncaughtExceptionMonitor', onUncaught)
 }
 
 /** The engine has taken over. */

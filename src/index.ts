@@ -3,8 +3,8 @@ import { tellEarlyFailures } from './failing'
 
 export { ShellflipError, type ShellflipErrorCode, type ShellflipErrorDetails } from './errors'
 export { receiveFromOldProcess } from './receive'
+export { shellflip } from './shellflip'
 export { ShutdownCoordinator, ShutdownHandle, ShutdownSignal, WeakShutdownHandle } from './shutdown'
-export { shellflip } from './start'
 export type {
   DrainOutcome,
   LifecycleHandler,

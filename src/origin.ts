@@ -2,10 +2,9 @@
  * How this process was started. Recorded when the module is loaded, before the application changes directory, its title
  * or its arguments: a restart repeats the start, not what became of it.
  */
-import cluster from 'node:cluster'
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { delimiter, join, relative, resolve, sep } from 'node:path'
-import { isMainThread } from 'node:worker_threads'
+import { processKind } from './late'
 import { native } from './native'
 
 /** What there is to repeat. */
@@ -45,7 +44,9 @@ function recordOrigin(): Origin {
   const script = path === undefined || path === '-' || single || isCode(execArgv) ? null : path
   return {
     runtime,
-    kind: !isMainThread ? 'worker thread' : cluster.isWorker ? 'cluster worker' : 'main',
+    get kind() {
+      return processKind()
+    },
     // Whatever a watched program starts inherits the variable, but not the channel to the watcher.
     watched: process.env.WATCH_REPORT_DEPENDENCIES !== undefined && process.send !== undefined,
     single,

@@ -3,13 +3,12 @@
  * sends bytes, by the service itself if it sends a value (`service.inherited`). Which of the two it is, the service
  * learns from the old generation; before there is a service the first bytes tell.
  */
-import { Readable } from 'node:stream'
-import { isMainThread } from 'node:worker_threads'
+import type { Readable } from 'node:stream'
 import { deferred } from './deferred'
 import { fromNative } from './errors'
 import { LoopHold } from './hold'
+import { isMainThread } from './late'
 import { native } from './native'
-import { beginsAsState } from './state'
 
 /** Null at the end. */
 type Chunk = Buffer | null
@@ -42,9 +41,10 @@ export async function readHandover(): Promise<Buffer> {
  * before or after `shellflip()`. What nobody has begun to read at `service.ready()` is dropped.
  */
 export function receiveFromOldProcess(): Readable | null {
-  if (taken || native === null || !isMainThread || !native.inheritance().old) return null
+  if (taken || native === null || !native.inheritance().old || !isMainThread()) return null
   taken = true
-  return new Readable({
+  const stream = require('node:stream') as typeof import('node:stream')
+  return new stream.Readable({
     read() {
       look()
         .then(async (forUs) => (forUs ? next() : null))
@@ -58,6 +58,7 @@ export function receiveFromOldProcess(): Readable | null {
 
 /** Reads as much as it takes to tell, once. */
 function look(): Promise<boolean> {
+  const { beginsAsState } = require('./state') as typeof import('./state')
   verdict ??= (async () => {
     for (let head = Buffer.alloc(0); ; ) {
       const chunk = await read()

@@ -20,16 +20,8 @@ import type { Logger, Service, ServiceEvents, ServiceOptions } from './types'
 
 let current: Promise<unknown> | null = null
 
-/**
- * Makes this process a generation of a service that can replace itself without losing a client. Call it once, before
- * anything listens, in the main thread.
- *
- * Rejects with a {@link ShellflipError}: INVALID_ARG for a wrong option or a second call, UNSUPPORTED where restarts
- * cannot work, SOCKET_IN_USE if another process owns the coordination socket, INHERITANCE if what the old generation
- * handed over cannot be used. After a rejection it may be called again. On a platform without an addon the service is
- * inert, as with `enabled: false`, and a warning says so.
- */
-export function shellflip<State = unknown>(options?: ServiceOptions<State>): Promise<Service<State>> {
+/** {@link shellflip}, once it is called. */
+export function startService<State>(options?: ServiceOptions<State>): Promise<Service<State>> {
   if (current !== null) {
     return Promise.reject(
       invalidArgument(
