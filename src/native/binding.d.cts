@@ -71,6 +71,19 @@ export declare class NativeCoordinator {
   letGo(): boolean
 }
 
+/**
+ * A connection to a service's coordination socket, good for one restart command. Collecting it hangs up: whoever waits
+ * for a reply must hold it.
+ */
+export declare class RestartClient {
+  /** Connects; the reply says whether that went well. Throws if the system gives no thread. */
+  constructor(path: string, onConnected: (reply: NativeReply) => void)
+  /** Asks for a restart and waits for the outcome; timeout 0: for ever. Once closed it never replies. */
+  restart(timeoutMs: number, onRestarted: (reply: NativeReply) => void): void
+  /** Hangs up. The service goes on with what it was asked. */
+  close(): void
+}
+
 /** The arguments that the kernel knows of this process, as they were at load; empty where it does not tell. */
 export declare function commandLine(): Array<string>
 
@@ -253,6 +266,14 @@ export interface NativeProgress {
   sinceMs: number
 }
 
+/** How connecting, or a restart, went. No failure: well. */
+export interface NativeReply {
+  /** The new generation's process. */
+  pid?: number
+  /** Why there is none. */
+  failure?: NativeFailure
+}
+
 /** Where the coordination socket is when nobody says so. */
 export interface NativeSocketPath {
   /** The path. */
@@ -273,6 +294,9 @@ export interface NativeTickets {
 
 /** Asks for the next chunk of what the old generation hands over. May be called before there is an engine. */
 export declare function readHandover(onChunk: (chunk: NativeChunk) => void): void
+
+/** Asks for a restart and blocks this thread until the outcome is known; timeout 0: for ever. */
+export declare function restartBlocking(path: string, timeoutMs: number): NativeReply
 
 /**
  * Sets O_NONBLOCK again on standard output and error where they are pipes or sockets: the old generation, as it

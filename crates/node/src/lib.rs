@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "the macros generate undocumented items; what JavaScript sees is documented")]
 #![cfg_attr(test, allow(dead_code, reason = "nobody calls the exports where there is no JavaScript"))]
 
+mod client;
 mod convert;
 mod engine;
 mod event;

@@ -10,6 +10,7 @@ mod frame;
 mod path;
 mod probe;
 mod server;
+mod session;
 
 pub use bind::{Bound, adopt, bind};
 pub use client::{CONNECT_TIMEOUT, Client};
@@ -17,6 +18,7 @@ pub use frame::{MAX_ANSWER, MAX_QUESTION};
 pub use path::{Search, default_path, discover, explicit_path};
 pub use probe::{Probe, probe};
 pub use server::{MAX_CLIENTS, SILENCE, Server, Unanswered};
+pub use session::{Connected, Restarted, Session, restart_blocking};
 
 use crate::Failure;
 use tokio::sync::oneshot;

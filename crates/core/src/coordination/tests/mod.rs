@@ -1,6 +1,7 @@
 mod bind;
 mod path;
 mod server;
+mod session;
 mod wire;
 
 use super::{Answer, Ask, Bound, Question, Server};
