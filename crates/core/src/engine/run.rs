@@ -81,6 +81,9 @@ impl Running {
                 }
             };
             tokio::select! {
+                // A client that was served by this process may ask for a restart at once: then what JavaScript has
+                // said, SERVING above all, goes first.
+                biased;
                 command = commands.recv() => match command {
                     None | Some(Command::Quit) => return,
                     Some(command) => self.command(command),
