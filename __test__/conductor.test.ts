@@ -306,6 +306,7 @@ describe('an engine that breaks', () => {
     conductor.dispatch({ type: 'started', warnings: [], handover: 'none' })
     const restart = conductor.restarts?.restart()
     conductor.dispatch({ type: 'failed', failure: { code: 'ERR_SHELLFLIP_UNSUPPORTED', message: 'it broke' } })
+    await expect(conductor.lost).rejects.toThrow('it broke')
     await expect(restart).rejects.toMatchObject({ message: 'it broke' })
     expect(log).toEqual(['it broke'])
     expect(await conductor.ending.shutdown()).toEqual({ cut: 2 })

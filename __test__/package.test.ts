@@ -132,12 +132,16 @@ describe('loading', () => {
          await shellflip({ readyTimeout: 1 })
          service.on('restarted', ({ pid, generation }) => void [pid.toFixed(), generation.toFixed()])
          const { cut } = await service.closed
+         const init: RestartConfigInit = { enabled: true, coordinationSocketPath: 'a.sock', exitOnError: false }
+         const task: RestartTask = new RestartConfig(init).tryIntoRestartTask()
+         const { pid } = await task.run()
+         pid.toFixed()
          try { await service.restart() } catch (error) {
            if (error instanceof ShellflipError && error.code === 'ERR_SHELLFLIP_DRAINING') void [cut, since, typed]
          }
        }
        void main()`
-    const names = '{ type Service, ShellflipError, shellflip }'
+    const names = '{ RestartConfig, type RestartConfigInit, type RestartTask, type Service, ShellflipError, shellflip }'
     writeFileSync(join(consumer, 'esm.mts'), `import ${names} from '@shellflip/node'\n${body}`)
     writeFileSync(join(consumer, 'cjs.cts'), `import ${names} from '@shellflip/node'\n${body}`)
     mkdirSync(join(consumer, 'node_modules/@types'), { recursive: true })

@@ -25,11 +25,13 @@ export class Conductor<State> {
   readonly #context: Context<State>
   readonly #signals: SignalHandlers
   readonly #started = deferred<Started>()
+  readonly #lost = deferred<never>()
   #isStarted = false
 
   constructor(context: Context<State>) {
     const { engine, settings, logger } = context
     this.#context = context
+    this.#lost.promise.catch(() => {})
     this.restarts = engine === null ? null : new Restarts(context, engine)
     this.readiness = new Readiness(context, () => this.#onServing())
     this.ending = new Ending(
@@ -52,6 +54,11 @@ export class Conductor<State> {
   /** Resolves once the engine runs and every inherited listener is there. */
   get started(): Promise<Started> {
     return this.#started.promise
+  }
+
+  /** Rejects if the engine breaks after its start. */
+  get lost(): Promise<never> {
+    return this.#lost.promise
   }
 
   /** The process is ours from now on: its signals, its end, its uncaught errors. */
@@ -137,6 +144,7 @@ export class Conductor<State> {
       this.#context.logger.error(error.message)
       this.restarts?.abandon(error)
       this.ending.onEngineLost()
+      this.#lost.reject(error)
       return
     }
     this.#context.engine?.failing(nameError(error))

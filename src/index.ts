@@ -1,8 +1,12 @@
 /** Zero-downtime restarts: the public API. */
 import { tellEarlyFailures } from './failing'
 
+export { type RequestOptions, RestartCoordinationSocket } from './coordination-socket'
 export { ShellflipError, type ShellflipErrorCode, type ShellflipErrorDetails } from './errors'
 export { receiveFromOldProcess } from './receive'
+export { fixupSystemdEnv, RestartConfig, spawnRestartTask, startupComplete } from './restart-config'
+export type { RestartConfigInit } from './restart-init'
+export type { RestartTask } from './restart-task'
 export { shellflip } from './shellflip'
 export { ShutdownCoordinator, ShutdownHandle, ShutdownSignal, WeakShutdownHandle } from './shutdown'
 export type {

@@ -17,6 +17,8 @@ export type {
   NativeLaunch,
   NativeListener,
   NativeListenRequest,
+  NativeReply,
+  RestartClient,
 } from './native/binding.cjs'
 
 /** The addon's exports. */

@@ -97,7 +97,7 @@ export function validateOptions<State>(options: ServiceOptions<State> | undefine
     shutdownTimeoutMs: milliseconds('shutdownTimeoutMs', given.shutdownTimeoutMs, 8_000, '0 disables'),
     shutdownDelayMs: milliseconds('shutdownDelayMs', given.shutdownDelayMs, 0, '0 means no delay'),
     migrateTimeoutMs: milliseconds('migrateTimeoutMs', given.migrateTimeoutMs, 5_000, '0 moves nothing'),
-    handover: optionalFunction('handover', given.handover),
+    handover: optionalFunction('options.handover', given.handover),
     lifecycle: lifecycle(given.lifecycle),
     environment: environment(given.environment),
     command: command(given.command),
@@ -131,9 +131,10 @@ function socketPath(value: unknown): string | false | undefined {
   throw wants('options.socket', value, 'a path (a non-empty string) or false')
 }
 
-function restartSignal(value: unknown): NodeJS.Signals | false {
+/** `where` is what the value is called in errors, here and below. */
+export function restartSignal(value: unknown, where = 'options.restartSignal'): NodeJS.Signals | false {
   if (value === undefined) return 'SIGUSR2'
-  return value === false ? false : signal('options.restartSignal', value, 'a signal name such as "SIGUSR2", or false')
+  return value === false ? false : signal(where, value, 'a signal name such as "SIGUSR2", or false')
 }
 
 function shutdownSignals(value: unknown): NodeJS.Signals[] {
@@ -177,36 +178,34 @@ function oneOf<T extends string>(option: keyof ServiceOptions, value: unknown, a
   return found
 }
 
-function optionalFunction<F>(option: string, value: F | undefined): F | undefined {
-  if (value !== undefined && typeof value !== 'function') throw wants(`options.${option}`, value, 'a function')
+function optionalFunction<F>(where: string, value: F | undefined): F | undefined {
+  if (value !== undefined && typeof value !== 'function') throw wants(where, value, 'a function')
   return value
 }
 
-function lifecycle(value: unknown): LifecycleHandler {
+export function lifecycle(value: unknown, where = 'options.lifecycle'): LifecycleHandler {
   if (value === undefined) return {}
-  if (!isObject(value)) throw wants('options.lifecycle', value, `an object with any of ${HOOKS.join(', ')}`)
+  if (!isObject(value)) throw wants(where, value, `an object with any of ${HOOKS.join(', ')}`)
   // An instance of a class may have methods of its own; a misspelt hook in a literal is a mistake.
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype === Object.prototype || prototype === null) refuseUnknown('options.lifecycle', value, HOOKS)
+  if (prototype === Object.prototype || prototype === null) refuseUnknown(where, value, HOOKS)
   const handler = value as LifecycleHandler
-  for (const hook of HOOKS) optionalFunction(`lifecycle.${hook}`, handler[hook])
+  for (const hook of HOOKS) optionalFunction(`${where}.${hook}`, handler[hook])
   return handler
 }
 
-function environment(value: unknown): Record<string, string | undefined> {
+export function environment(value: unknown, where = 'options.environment'): Record<string, string | undefined> {
   if (value === undefined) return {}
-  if (!isObject(value)) throw wants('options.environment', value, 'an object of strings (undefined removes a variable)')
+  if (!isObject(value)) throw wants(where, value, 'an object of strings (undefined removes a variable)')
   for (const [key, each] of Object.entries(value)) {
     if (key === '' || key.includes('=') || key.includes('\0')) {
-      throw invalidArgument(
-        `options.environment has a key no variable can have: ${inspect(key)} (empty, or with = or NUL in it)`,
-      )
+      throw invalidArgument(`${where} has a key no variable can have: ${inspect(key)} (empty, or with = or NUL in it)`)
     }
     if (PROTOCOL_VARIABLES.has(key)) {
-      throw invalidArgument(`options.environment must not have ${key}: the restart itself sets it`)
+      throw invalidArgument(`${where} must not have ${key}: the restart itself sets it`)
     }
     if (each !== undefined && (typeof each !== 'string' || each.includes('\0'))) {
-      throw wants(`options.environment.${key}`, each, 'a string without NUL, or undefined to remove it')
+      throw wants(`${where}.${key}`, each, 'a string without NUL, or undefined to remove it')
     }
   }
   return { ...value } as Record<string, string | undefined>
@@ -238,7 +237,7 @@ function logger(value: unknown): Logger | undefined {
   return value as unknown as Logger
 }
 
-function refuseUnknown(where: string, value: object, known: readonly string[]): void {
+export function refuseUnknown(where: string, value: object, known: readonly string[]): void {
   for (const key of Object.keys(value)) {
     if (known.includes(key)) continue
     const near = nearest(key, known)
@@ -248,15 +247,15 @@ function refuseUnknown(where: string, value: object, known: readonly string[]): 
   }
 }
 
-function isObject(value: unknown): value is object {
+export function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function isPath(value: unknown): value is string {
+export function isPath(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && !value.includes('\0')
 }
 
-function wants(option: string, got: unknown, wanted: string): Error {
+export function wants(option: string, got: unknown, wanted: string): Error {
   return invalidArgument(
     `${option} must be ${wanted}, got ${inspect(got, { depth: 0, breakLength: Infinity, maxStringLength: 80 })}`,
   )

@@ -96,7 +96,8 @@ export class Readiness {
     }
     this.#context.logger.warn(
       `service.ready() was not called within ${REMIND_AFTER_MS / 1000} s: ${names.join(', ')} ` +
-        `${names.length === 1 ? 'accepts' : 'accept'} no connection before it is. Call it once the service can serve, ` +
+        `${names.length === 1 ? 'accepts' : 'accept'} no connection before it is. ` +
+        'Call it (or run() of the restart task) once the service can serve, ' +
         "or give shellflip() the option ready: 'listening'",
     )
   }

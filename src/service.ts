@@ -52,6 +52,11 @@ export class RunningService<State> extends EventEmitter<ServiceEvents> implement
     return this.#conductor.ending.closed
   }
 
+  /** Rejects if the engine breaks: no restart is possible any more. Not part of {@link Service}. */
+  get lost(): Promise<never> {
+    return this.#conductor.lost
+  }
+
   listen(server: ListeningServer, options: number | ListenOptions): Promise<net.AddressInfo | string> {
     return this.#context.listeners.listen(server, options)
   }

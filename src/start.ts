@@ -5,6 +5,7 @@ import { isMainThread } from 'node:worker_threads'
 import { cannotStartAgain } from './command'
 import { Conductor } from './conductor'
 import type { Context } from './context'
+import { currentService, setCurrentService } from './current'
 import { fromNativeInFull, invalidArgument, messageOf, unsupported } from './errors'
 import { handoverKind } from './handover'
 import { LoopHold } from './hold'
@@ -16,13 +17,11 @@ import { readHandover, tellHandover } from './receive'
 import { RunningService } from './service'
 import { decodeState } from './state'
 import { detectSupervisor } from './supervisor'
-import type { Logger, Service, ServiceEvents, ServiceOptions } from './types'
-
-let current: Promise<unknown> | null = null
+import type { Logger, ServiceEvents, ServiceOptions } from './types'
 
 /** {@link shellflip}, once it is called. */
-export function startService<State>(options?: ServiceOptions<State>): Promise<Service<State>> {
-  if (current !== null) {
+export function startService<State>(options?: ServiceOptions<State>): Promise<RunningService<State>> {
+  if (currentService() !== null) {
     return Promise.reject(
       invalidArgument(
         'shellflip() was called before in this process, and one process is one service: share what it gave',
@@ -30,9 +29,10 @@ export function startService<State>(options?: ServiceOptions<State>): Promise<Se
     )
   }
   const service = start(options)
-  current = service
+  const current = service as Promise<RunningService<unknown>>
+  setCurrentService(current)
   const forget = (): void => {
-    if (current === service) current = null
+    if (currentService() === current) setCurrentService(null)
   }
   // An inert service holds nothing of the process: tests may make one after the other.
   const inert = options?.enabled === false || !platformSupported
@@ -40,7 +40,7 @@ export function startService<State>(options?: ServiceOptions<State>): Promise<Se
   return service
 }
 
-async function start<State>(options: ServiceOptions<State> | undefined): Promise<Service<State>> {
+async function start<State>(options: ServiceOptions<State> | undefined): Promise<RunningService<State>> {
   const settings = validateOptions(options)
   const logger = loggerFor(settings.logger)
   const native = nativeFor(settings, logger)
