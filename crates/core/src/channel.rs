@@ -35,6 +35,14 @@ pub fn send_now(end: BorrowedFd<'_>, frame: &Frame) -> bool {
     rustix::net::send(end, &bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).is_ok_and(|sent| sent == bytes.len())
 }
 
+/// Closes everything that was sent to `theirs`, the other side's end, and not read there; from here on nothing can be
+/// sent to it from `ours`. Neither end is blocking.
+pub fn take_back(ours: BorrowedFd<'_>, theirs: OwnedFd) {
+    let _ = shutdown(ours, Shutdown::Write);
+    // Until the end of the stream, which has just been set.
+    while receive_some(theirs.as_fd()).is_ok_and(|(bytes, _)| !bytes.is_empty()) {}
+}
+
 /// What a read gave.
 #[derive(Debug)]
 pub enum Received {
@@ -246,6 +254,27 @@ mod tests {
         );
         assert!(!send_now(new.as_fd(), &Frame::Serving), "what comes later is refused");
         assert!(matches!(old.arrived(), Some(Received::End)));
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_back_is_closed_however_much_it_is() {
+        let (a, b) = pair().unwrap();
+        let reader = b.try_clone().unwrap();
+        let end = Arc::new(a);
+        let (_incoming, queue) = open(Arc::clone(&end)).unwrap();
+        let (pipe, kept) = std::io::pipe().unwrap();
+        for _ in 0..2000 {
+            queue.send_with(offered(&"x".repeat(1000)), kept.as_fd().try_clone_to_owned().unwrap());
+        }
+        drop(kept);
+        // Till the socket is full.
+        tokio::task::yield_now().await;
+        take_back(end.as_fd(), b);
+        // The task that wrote the rest fails, and drops it.
+        drop(queue);
+        let ended = tokio::task::spawn_blocking(move || std::io::Read::read(&mut &pipe, &mut [0]));
+        assert_eq!(ended.await.unwrap().unwrap(), 0, "a copy of the descriptor is still open");
+        assert!(receive_some(reader.as_fd()).unwrap().0.is_empty(), "the end of the stream");
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use super::{Command, Event, Progress, lock};
 use crate::coordination::{Answer, Bound, Server};
 use crate::error::{Code, Failure};
 use crate::message::{Drainer, Frame, Hello, OLDEST, VERSION};
-use crate::restart::{self, Action, Reason, State};
+use crate::restart::{self, Action, Peer, Reason, State};
 use crate::spawn;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +50,7 @@ impl Running {
                 Action::Complete => self.complete(),
                 Action::RollBack(failure) => self.roll_back(failure),
                 Action::TakeBack(failure) => self.take_back(failure),
-                Action::PassShutdown => self.send(Frame::Shutdown),
+                Action::PassShutdown => self.pass_shutdown(),
                 Action::Drain(reason) => self.drain(reason),
                 Action::Log(failure) => self.warn(failure.message),
             }
@@ -126,8 +126,12 @@ impl Running {
 
     fn complete(&mut self) {
         self.deadline = None;
-        lock(&self.shared.registry).release();
         let Some(attempt) = &self.attempt else { return };
+        match attempt.peer() {
+            Peer::Ours => lock(&self.shared.registry).release(),
+            // It has none of our listeners: they end with us, and so do their socket files.
+            Peer::Crate => lock(&self.shared.registry).end(),
+        }
         let (pid, generation) = (attempt.pid().unwrap_or_default(), attempt.generation);
         let duration_ms = self.elapsed();
         let asker = std::mem::replace(&mut self.asker, Asker::Nobody);
@@ -161,6 +165,14 @@ impl Running {
         let asked = undone.asker.waits();
         undone.asker.fail(&undone.failure, undone.duration_ms, &self.sink);
         (self.sink)(Event::RolledBack { failure: undone.failure, asked });
+    }
+
+    fn pass_shutdown(&mut self) {
+        match &mut self.attempt {
+            // It hears nothing but signals.
+            Some(attempt) if attempt.peer() == Peer::Crate => attempt.launcher.terminate(),
+            _ => self.send(Frame::Shutdown),
+        }
     }
 
     fn drain(&mut self, reason: Reason) {

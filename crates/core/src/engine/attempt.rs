@@ -33,6 +33,9 @@ pub(crate) struct Attempt {
     pub outgoing: Outgoing,
     /// The channel's end itself, for the word that must not wait in a queue.
     end: Arc<OwnedFd>,
+    /// The other side's end as well, until it has said hello: what lies in it unread would live as long as a process
+    /// that does not know of it.
+    theirs: Option<OwnedFd>,
     /// The other side of the channel is closed: nothing more comes.
     pub silent: bool,
     readiness: Option<pipe::Receiver>,
@@ -83,6 +86,7 @@ impl Attempt {
             incoming,
             outgoing,
             end,
+            theirs: Some(launched.channel_new),
             silent: false,
             readiness: Some(readiness),
             handover: Some(handover),
@@ -137,6 +141,19 @@ impl Attempt {
             }
         }
         frames
+    }
+
+    /// It has said hello. From here on it alone holds its end, and its death shows on ours.
+    pub fn greeted(&mut self, hello: Hello) {
+        self.hello = Some(hello);
+        self.theirs = None;
+    }
+
+    /// It does not know of the channel: the listeners that lie in it are taken out again. They would stay open, and
+    /// their clients without an answer, for as long as it runs.
+    pub fn take_back(&mut self) {
+        let Some(theirs) = self.theirs.take() else { return };
+        channel::take_back(self.end.as_fd(), theirs);
     }
 
     /// What it turned out to be: it says hello before anything else, if it can.

@@ -34,6 +34,8 @@ pub(crate) struct Launched {
     pub readiness: OwnedFd,
     pub handover: OwnedFd,
     pub channel: OwnedFd,
+    /// The new generation's own end, until it is known that it reads it.
+    pub channel_new: OwnedFd,
     pub listeners: Vec<(Offered, OwnedFd)>,
     /// The program and the directory, as asked for.
     pub program: (OsString, OsString),
@@ -59,7 +61,7 @@ pub(crate) fn launch(shared: &Shared, launch: Launch) -> Result<Launched, Failur
         .collect();
 
     // The k-th of these becomes descriptor 3 + k of the new generation.
-    let mut pass = vec![ends.notify, ends.handover_reader, ends.channel_new];
+    let mut pass = vec![ends.notify, ends.handover_reader, ends.channel_passed];
     let mut environment = launch.environment;
     let mut set = |name: &str, value: String| environment.push((name.into(), value.into()));
     set(READINESS, "3".into());
@@ -88,6 +90,7 @@ pub(crate) fn launch(shared: &Shared, launch: Launch) -> Result<Launched, Failur
         readiness: ends.readiness,
         handover: ends.handover,
         channel: ends.channel,
+        channel_new: ends.channel_new,
         listeners,
         program,
     })
@@ -113,6 +116,7 @@ struct Ends {
     handover_reader: OwnedFd,
     channel: OwnedFd,
     channel_new: OwnedFd,
+    channel_passed: OwnedFd,
 }
 
 impl Ends {
@@ -123,6 +127,7 @@ impl Ends {
         rustix::io::ioctl_fionbio(&handover, true)?;
         let _ = rustix::pipe::fcntl_setpipe_size(&handover, PIPE_SIZE);
         let (channel, channel_new) = channel::pair()?;
-        Ok(Ends { readiness, notify, handover, handover_reader, channel, channel_new })
+        let channel_passed = channel_new.try_clone()?;
+        Ok(Ends { readiness, notify, handover, handover_reader, channel, channel_new, channel_passed })
     }
 }

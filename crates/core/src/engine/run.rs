@@ -10,7 +10,7 @@ use crate::error::{Code, Failure};
 use crate::handover::Reader;
 use crate::message::{Frame, Hello};
 use crate::notify::Notifier;
-use crate::restart::{self, Reason, Restart, State};
+use crate::restart::{self, Peer, Reason, Restart, State};
 use crate::spawn::Report;
 use crate::successor::{self, Successor};
 use std::collections::HashMap;
@@ -202,8 +202,11 @@ impl Running {
             }
             Input::Ready(true) => {
                 self.catch_up();
-                if let Some(attempt) = &self.attempt {
+                if let Some(attempt) = &mut self.attempt {
                     let peer = attempt.peer();
+                    if peer == Peer::Crate {
+                        attempt.take_back();
+                    }
                     self.trace(format!("the new generation is ready ({peer:?})"));
                     self.step(restart::Event::Ready(peer));
                 }
@@ -236,7 +239,7 @@ impl Running {
             Frame::Hello(hello) => {
                 self.trace(format!("the new generation says hello: version {}, pid {}", hello.version, hello.pid));
                 if let Some(attempt) = &mut self.attempt {
-                    attempt.hello = Some(hello);
+                    attempt.greeted(hello);
                 }
             }
             Frame::Failing(text) => {

@@ -62,13 +62,19 @@ impl Running {
     /// Kills the new generation, if it is alive; `next()` then reports its end. By pidfd, with or without a launcher;
     /// where there is none by the launcher, and without one by pid.
     pub fn kill(&mut self) {
-        if self.ended || self.kill_by_pidfd() {
+        if self.ended {
             return;
         }
-        if let Some(live) = &mut self.launcher {
-            live.command(Command::Kill);
-        } else if let Some(pid) = self.pid.and_then(|pid| Pid::from_raw(pid.cast_signed())) {
-            let _ = kill_process(pid, Signal::KILL);
+        match &mut self.launcher {
+            Some(live) if self.pidfd.is_none() => live.command(Command::Kill),
+            _ => self.signal(Signal::KILL),
+        }
+    }
+
+    /// Asks the new generation to end, by SIGTERM.
+    pub fn terminate(&mut self) {
+        if !self.ended {
+            self.signal(Signal::TERM);
         }
     }
 
@@ -89,14 +95,16 @@ impl Running {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// Whether there is a pidfd to kill by.
-    fn kill_by_pidfd(&self) -> bool {
+    /// By pidfd, or by pid where there is none. Fails only where it has ended.
+    fn signal(&self, signal: Signal) {
         #[cfg(target_os = "linux")]
         if let Some(pidfd) = &self.pidfd {
-            // Fails only where it has ended.
-            let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL);
+            let _ = rustix::process::pidfd_send_signal(pidfd, signal);
+            return;
         }
-        self.pidfd.is_some()
+        if let Some(pid) = self.pid.and_then(|pid| Pid::from_raw(pid.cast_signed())) {
+            let _ = kill_process(pid, signal);
+        }
     }
 
     #[cfg(test)]
