@@ -43,8 +43,10 @@ pub async fn run(options: args::Stop) -> Result<(), Trouble> {
 }
 
 async fn stop(path: &Path, within: Duration) -> Result<u32, Trouble> {
+    // Before there is another connection: a Rust service hears one client after the other.
+    let status = status::ask(path, STATUS).await.unwrap_or_default();
     let mut client = Client::connect(path).await.map_err(Trouble::before)?;
-    let ends = processes(path, client.pid()).await;
+    let ends = processes(&status, client.pid());
     let pid = match client.ask(Ask::Stop, within).await {
         Ok(Answer::Stopping(pid)) => pid,
         Ok(Answer::Failed(failure)) => return Err(Trouble::answered(failure)),
@@ -63,13 +65,12 @@ async fn stop(path: &Path, within: Duration) -> Result<u32, Trouble> {
 }
 
 /// Every process of the service there is, opened before any of them may end and its number be used again.
-async fn processes(path: &Path, main: Option<u32>) -> Vec<End> {
+fn processes(status: &Value, main: Option<u32>) -> Vec<End> {
     let Some(main) = main else { return Vec::new() };
-    let status = status::ask(path, STATUS).await.unwrap_or_default();
     let pid = |of: &Value| of.get("pid").and_then(Value::as_u64).and_then(|pid| u32::try_from(pid).ok());
     let mut pids = vec![main];
     // In another pid namespace its numbers would mean other processes here.
-    if pid(&status) == Some(main) {
+    if pid(status) == Some(main) {
         pids.extend(status.get("restart").and_then(pid));
         pids.extend(status.get("draining").and_then(Value::as_array).into_iter().flatten().filter_map(pid));
     }
