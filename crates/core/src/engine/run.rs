@@ -270,13 +270,22 @@ impl Running {
             Received::Frame(Frame::Abort(why), _) => self.succeed(successor::Event::Abort(why)),
             Received::Frame(Frame::Shutdown, _) => self.step(restart::Event::Shutdown),
             Received::Frame(..) => {}
-            Received::End | Received::Malformed(_) => {
-                self.elder = None;
-                self.trace("the old generation has ended".into());
-                self.succeed(successor::Event::OldGone);
-                (self.sink)(Event::OldGone);
+            // It lives, and goes on: nobody may begin to serve beside it.
+            Received::Malformed(malformed) => {
+                let why = format!("the old generation does not speak our protocol: {malformed}");
+                self.warn(why.clone());
+                self.succeed(successor::Event::Abort(why));
+                self.old_gone();
             }
+            Received::End => self.old_gone(),
         }
+    }
+
+    fn old_gone(&mut self) {
+        self.elder = None;
+        self.trace("the old generation has ended".into());
+        self.succeed(successor::Event::OldGone);
+        (self.sink)(Event::OldGone);
     }
 }
 
