@@ -18,10 +18,10 @@ export class Output {
     stream.setEncoding('utf8').on('data', (text: string) => {
       const parts = (rest + text).split('\n')
       rest = parts.pop() ?? ''
-      for (const line of parts) this.#add(line)
+      for (const line of parts) this.add(line)
     })
     stream.on('end', () => {
-      if (rest !== '') this.#add(rest)
+      if (rest !== '') this.add(rest)
     })
   }
 
@@ -61,7 +61,8 @@ export class Output {
     return this.lines.join('\n')
   }
 
-  #add(line: string): void {
+  /** Takes one line, of a stream that is not made of lines. */
+  add(line: string): void {
     this.lines.push(line)
     for (const waiter of this.#waiters) if (waiter.take(line)) return
     this.#untaken.push(line)

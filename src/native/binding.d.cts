@@ -158,6 +158,8 @@ export interface NativeEngineOptions {
   handover: 'value' | 'raw' | 'none'
   /** Emit 'trace' events. */
   trace?: boolean
+  /** What of the channel is understood; absent: what this build does. Tests try a restart between two releases by it. */
+  versions?: NativeVersions
 }
 
 /** What the engine tells. `type` says which. */
@@ -290,6 +292,14 @@ export interface NativeTickets {
   name: string
   /** What `getTicketKeys()` returned. */
   keys: Buffer
+}
+
+/** The versions of the channel that a release understands. */
+export interface NativeVersions {
+  /** The one it speaks. */
+  newest: number
+  /** The oldest. */
+  oldest: number
 }
 
 /** Asks for the next chunk of what the old generation hands over. May be called before there is an engine. */

@@ -4,13 +4,13 @@
 //! with it) and a body of JSON, or of raw bytes where JSON would be wasteful. A kind nobody knows is skipped together
 //! with its descriptors, so that two releases of this package can be neighbours.
 
+mod versions;
+
+pub use versions::Versions;
+
 use crate::listener::{Address, FileId, Source};
 use serde::{Deserialize, Serialize};
 
-/// The version that this build speaks; written into `SHELLFLIP_CHANNEL` and `hello`.
-pub const VERSION: u32 = 1;
-/// The oldest version that this build still understands.
-pub const OLDEST: u32 = 1;
 /// The most a body may hold: a listener's ticket keys and an error text are far below it.
 pub const MAX_BODY: usize = 1 << 20;
 /// The length of a frame's header.
@@ -64,6 +64,13 @@ pub struct Hello {
     /// From the old side: the generations before it that still drain.
     #[serde(default)]
     pub draining: Vec<Drainer>,
+}
+
+impl Hello {
+    /// What its sender understands.
+    pub fn versions(&self) -> Versions {
+        Versions { newest: self.version, oldest: self.min }
+    }
 }
 
 /// A listening socket on its way to the next generation; its descriptor travels with the frame.
@@ -201,8 +208,8 @@ mod tests {
     fn samples() -> Vec<Frame> {
         vec![
             Frame::Hello(Hello {
-                version: VERSION,
-                min: OLDEST,
+                version: 2,
+                min: 1,
                 features: vec!["x".into()],
                 pid: 7,
                 generation: 3,

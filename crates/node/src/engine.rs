@@ -13,7 +13,7 @@ use napi_derive::napi;
 use shellflip_core::Failure;
 use shellflip_core::engine::{Engine as Core, Event, Launch, Options};
 use shellflip_core::listener::Claim;
-use shellflip_core::message::Handover;
+use shellflip_core::message::{Handover, Versions};
 use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,17 @@ pub struct NativeEngineOptions {
     pub handover: String,
     /// Emit 'trace' events.
     pub trace: Option<bool>,
+    /// What of the channel is understood; absent: what this build does. Tests try a restart between two releases by it.
+    pub versions: Option<NativeVersions>,
+}
+
+/// The versions of the channel that a release understands.
+#[napi(object)]
+pub struct NativeVersions {
+    /// The one it speaks.
+    pub newest: u32,
+    /// The oldest.
+    pub oldest: u32,
 }
 
 /// A listener's TLS ticket keys.
@@ -105,6 +116,10 @@ impl Engine {
                 .map(|ms| Duration::from_millis(ms.into())),
             handover: handover_of(&options.handover),
             trace: options.trace.unwrap_or_default(),
+            versions: options
+                .versions
+                .map(|NativeVersions { newest, oldest }| Versions { newest, oldest })
+                .unwrap_or_default(),
         };
         let sink = Arc::new(move |event: Event| {
             // An environment that is being torn down takes no more calls; then there is nobody to tell.

@@ -8,7 +8,7 @@ use super::succession::Drains;
 use super::{Command, Event, Progress, lock};
 use crate::coordination::{Answer, Bound, Server};
 use crate::error::{Code, Failure};
-use crate::message::{Drainer, Frame, Hello, OLDEST, VERSION};
+use crate::message::{Drainer, Frame, Hello};
 use crate::restart::{self, Action, Peer, Reason, State};
 use crate::spawn;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl Running {
                 Action::Complete => self.complete(),
                 Action::RollBack(failure) => self.roll_back(failure),
                 Action::TakeBack(failure) => self.take_back(failure),
-                Action::PassShutdown => self.pass_shutdown(),
+                Action::PassShutdown => self.attempt.iter_mut().for_each(Attempt::shut_down),
                 Action::Drain(reason) => self.drain(reason),
                 Action::Log(failure) => self.warn(failure.message),
             }
@@ -100,8 +100,8 @@ impl Running {
         view.drainers.retain(Drains::alive);
         draining.extend(view.drainers.iter().map(Drains::show));
         Hello {
-            version: VERSION,
-            min: OLDEST,
+            version: self.options.versions.newest,
+            min: self.options.versions.oldest,
             features: vec![],
             pid: std::process::id(),
             generation: self.shared.generation,
@@ -167,14 +167,6 @@ impl Running {
         (self.sink)(Event::RolledBack { failure: undone.failure, asked });
     }
 
-    fn pass_shutdown(&mut self) {
-        match &mut self.attempt {
-            // It hears nothing but signals.
-            Some(attempt) if attempt.peer() == Peer::Crate => attempt.launcher.terminate(),
-            _ => self.send(Frame::Shutdown),
-        }
-    }
-
     fn drain(&mut self, reason: Reason) {
         self.draining = Some(reason);
         if reason == Reason::Shutdown {
@@ -186,7 +178,7 @@ impl Running {
     /// The process is about to end. `done` hears when everybody who asked something has the answer in hand.
     pub(super) fn drained(&mut self, done: std::sync::mpsc::Sender<()>) {
         self.end();
-        // The event loop waits for `done`: it will answer none of these any more.
+        // The event loop waits for `done`: it answers none of these any more.
         let waiting: Vec<u32> = self.statuses.keys().copied().collect();
         waiting.into_iter().for_each(|id| self.reply_status(id, None));
         let unanswered = self.unanswered.clone();

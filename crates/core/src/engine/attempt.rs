@@ -161,6 +161,14 @@ impl Attempt {
         if self.hello.is_some() { Peer::Ours } else { Peer::Crate }
     }
 
+    /// The service is to stop. A process of the crate hears nothing but signals.
+    pub fn shut_down(&mut self) {
+        match self.peer() {
+            Peer::Ours => self.outgoing.send(Frame::Shutdown),
+            Peer::Crate => self.launcher.terminate(),
+        }
+    }
+
     pub fn pid(&self) -> Option<u32> {
         self.launcher.pid()
     }

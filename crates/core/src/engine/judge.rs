@@ -5,6 +5,7 @@ use super::attempt::Attempt;
 use super::clients::Asker;
 use super::run::Running;
 use crate::error::{Code, Failure};
+use crate::message::Hello;
 use crate::restart::{self, Action, Reason, State};
 use crate::successor;
 use tokio::time::Instant;
@@ -64,6 +65,24 @@ impl Running {
             Some(pid) => failure.of(pid),
             None => failure,
         }
+    }
+
+    /// The new generation has said who it is.
+    pub(super) fn greeted(&mut self, hello: Hello) {
+        self.trace(format!("the new generation says hello: version {}, pid {}", hello.version, hello.pid));
+        let (theirs, ours) = (hello.versions(), self.options.versions);
+        let Some(attempt) = &mut self.attempt else { return };
+        attempt.greeted(hello);
+        if theirs.meet(ours) {
+            return;
+        }
+        let text = format!(
+            "generation {} understands {theirs} of the channel, this one {ours}: the two releases of this package are \
+             too far apart; stop and start the service to change to that one",
+            attempt.generation
+        );
+        let failure = Failure::new(Code::Inheritance, text).during(attempt.phase(false));
+        self.step(restart::Event::HookFailed(failure));
     }
 
     pub(super) fn request(&mut self, asker: Asker) {

@@ -5,7 +5,7 @@ use crate::channel;
 use crate::environment::{CHANNEL, GENERATION, HANDOVER, READINESS, RESTART_SOCKET};
 use crate::error::{Code, Failure};
 use crate::listener::Shared as Listed;
-use crate::message::{self, Offered};
+use crate::message::Offered;
 use crate::spawn::{self, Launcher, Spec};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::collections::HashMap;
@@ -66,7 +66,7 @@ pub(crate) fn launch(shared: &Shared, launch: Launch) -> Result<Launched, Failur
     let mut set = |name: &str, value: String| environment.push((name.into(), value.into()));
     set(READINESS, "3".into());
     set(HANDOVER, "4".into());
-    set(CHANNEL, format!("{}:5:{{pid}}", message::VERSION));
+    set(CHANNEL, format!("{}:5:{{pid}}", shared.versions.newest));
     set(GENERATION, (shared.generation + 1).to_string());
     if let Some(socket) = &lock(&shared.view).socket {
         let socket = socket.try_clone().map_err(|error| {

@@ -22,7 +22,7 @@ use crate::channel::send_now;
 use crate::environment::Inheritance;
 use crate::error::{Code, Failure};
 use crate::listener::{Address, Claim, Registry, Request};
-use crate::message::{Drainer, Frame, Handover};
+use crate::message::{Drainer, Frame, Handover, Versions};
 use crate::spawn::Image;
 use std::collections::HashMap;
 use std::io;
@@ -45,6 +45,8 @@ pub struct Options {
     pub handover: Handover,
     /// Emit [`Event::Trace`].
     pub trace: bool,
+    /// What of the channel is understood. Another than this build's: to try a restart between two releases.
+    pub versions: Versions,
 }
 
 /// What JavaScript may say.
@@ -84,6 +86,7 @@ pub(crate) struct Shared {
     pub view: Mutex<View>,
     pub image: Mutex<Option<Image>>,
     pub generation: u32,
+    pub versions: Versions,
 }
 
 /// What is shown of the engine's state.
@@ -128,6 +131,7 @@ impl Engine {
             view: Mutex::default(),
             image: Mutex::default(),
             generation: inheritance.generation,
+            versions: options.versions,
         });
         let (commands, receiver) = mpsc::unbounded_channel();
         let running = setup::Setup {

@@ -236,12 +236,7 @@ impl Running {
 
     fn heard(&mut self, frame: Frame) {
         match frame {
-            Frame::Hello(hello) => {
-                self.trace(format!("the new generation says hello: version {}, pid {}", hello.version, hello.pid));
-                if let Some(attempt) = &mut self.attempt {
-                    attempt.greeted(hello);
-                }
-            }
+            Frame::Hello(hello) => self.greeted(hello),
             Frame::Failing(text) => {
                 if let Some(attempt) = &mut self.attempt {
                     attempt.failing = Some(text);

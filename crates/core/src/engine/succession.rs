@@ -2,11 +2,11 @@
 //! that still drain.
 
 use super::{Shared, lock};
-use crate::channel::{self, Incoming, Outgoing, Received};
+use crate::channel::{self, Incoming, Received, send_now};
 use crate::error::{Code, Failure};
 use crate::listener::Listener;
-use crate::message::{Drainer, Frame, Hello, OLDEST, VERSION};
-use std::os::fd::OwnedFd;
+use crate::message::{Drainer, Frame, Hello};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,8 +16,6 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(30);
 /// The channel to the old generation.
 pub(crate) struct Elder {
     pub incoming: Incoming,
-    /// Nothing more is said by this queue; dropping it early would cut off the hello.
-    _outgoing: Outgoing,
 }
 
 /// Says hello and takes in what the old generation gives: its hello, its listeners. `None` for its hello if it died
@@ -27,18 +25,20 @@ pub(crate) async fn greet(end: &Arc<OwnedFd>, shared: &Shared) -> Result<(Elder,
         let advice = "the old generation goes on; if it persists, stop and start the service";
         Failure::new(Code::Inheritance, format!("{what}; {advice}"))
     };
-    let (incoming, outgoing) = channel::open(Arc::clone(end)).map_err(|error| broken(format!("channel: {error}")))?;
-    outgoing.send(Frame::Hello(Hello {
-        version: VERSION,
-        min: OLDEST,
+    // All that is ever said to it is short and must not wait in a queue, least of all if this generation ends now.
+    let (incoming, _) = channel::open(Arc::clone(end)).map_err(|error| broken(format!("channel: {error}")))?;
+    let hello = Frame::Hello(Hello {
+        version: shared.versions.newest,
+        min: shared.versions.oldest,
         features: vec![],
         pid: std::process::id(),
         generation: shared.generation,
         handover: Default::default(),
         socket: None,
         draining: vec![],
-    }));
-    let mut elder = Elder { incoming, _outgoing: outgoing };
+    });
+    send_now(end.as_fd(), &hello);
+    let mut elder = Elder { incoming };
     let taken = tokio::time::timeout(GREETING_TIMEOUT, take(&mut elder.incoming, shared)).await;
     let hello = taken.map_err(|_| broken("the old generation hands nothing over".into()))?.map_err(broken)?;
     Ok((elder, hello))
@@ -49,9 +49,9 @@ async fn take(incoming: &mut Incoming, shared: &Shared) -> Result<Option<Hello>,
     loop {
         match incoming.receive().await {
             Received::Frame(Frame::Hello(said), _) => {
-                if said.min > VERSION || said.version < OLDEST {
-                    let (theirs, ours) = (said.version, VERSION);
-                    return Err(format!("the old generation speaks version {theirs} of the channel, this one {ours}"));
+                let (theirs, ours) = (said.versions(), shared.versions);
+                if !theirs.meet(ours) {
+                    return Err(format!("the old generation understands {theirs} of the channel, this one {ours}"));
                 }
                 hello = Some(said);
             }
