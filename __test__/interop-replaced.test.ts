@@ -8,7 +8,7 @@ import { temporaryDirectory } from './support/directory'
 import { get } from './support/http'
 import { Output } from './support/output'
 import { alive, descriptors, until, zombies } from './support/processes'
-import { replaceByFixture, replaceByProgram } from './support/programs'
+import { replaceByFixture, replaceByProgram, replaceByScript } from './support/programs'
 import { blocks, project } from './support/readme'
 import { BUILD_DEADLINE_MS, restarter } from './support/restarter'
 import { deployed, rustHello, rustListening, rustPid } from './support/rust-service'
@@ -174,6 +174,20 @@ describe('a Node service becomes a Rust one', () => {
     }
     await until(() => descriptors(Number(pid)).size <= before, `more than ${before} descriptors are left`)
     expect(zombies(Number(pid))).toEqual([])
+    expect(service.processes().map((process) => process.pid)).toEqual([pid])
+    await service.end(Number(pid))
+  })
+
+  it('or is no service at all: it is ended after readyTimeoutMs', async () => {
+    const env = { READY_TIMEOUT_MS: '1000' }
+    const { service, program } = deployed((path) => replaceByFixture(path, 'counts-as-the-crate.mjs'), env)
+    const { pid, port } = await service.event('ready')
+    replaceByScript(program, 'exec sleep 600')
+    const { code, stdout } = await service.cli('restart', ['--json'])
+    expect(code).toBe(1)
+    const message = 'generation 2 was not ready within 1000 ms: it has not called shellflip() yet'
+    expect(JSON.parse(stdout)).toEqual({ ok: false, code: 'ERR_SHELLFLIP_READY_TIMEOUT', message })
+    expect(await ask(port)).toEqual({ pid, generation: 1 })
     expect(service.processes().map((process) => process.pid)).toEqual([pid])
     await service.end(Number(pid))
   })
