@@ -30,6 +30,7 @@ it('READY by the first generation, then MAINPID and a barrier by the old one bef
   expect(heard.text().trim().split('\n')).toEqual([
     'bound',
     'READY=1 STATUS=generation 1',
+    `X_SHELLFLIP_NEXT=${pid}`,
     `MAINPID=${pid} READY=1 STATUS=generation 2`,
     'BARRIER=1',
     'STOPPING=1',

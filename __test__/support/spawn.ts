@@ -23,6 +23,8 @@ export interface StartOptions {
   env?: NodeJS.ProcessEnv
   /** Default: a new one. */
   directory?: string
+  /** Default 'ignore'; with 'pipe' there is `input()`. */
+  stdin?: 'ignore' | 'pipe'
 }
 
 /** What `shellflip restart --json` says of a restart that succeeded. */
@@ -73,7 +75,7 @@ export class Service {
       {
         cwd: options.cwd ?? this.directory,
         env: { ...env, TMPDIR: this.directory, SHELLFLIP_SOCKET: this.socket, [MARK]: this.#mark, ...options.env },
-        stdio: ['ignore', 'pipe', 'pipe'],
+        stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
         detached: true,
       },
     )
@@ -92,6 +94,11 @@ export class Service {
   /** Process id of the first generation. */
   get pid(): number {
     return this.#child.pid ?? 0
+  }
+
+  /** Types something. */
+  input(text: string): void {
+    this.#child.stdin?.write(text)
   }
 
   /** Resolves with the first untaken line that matches. */

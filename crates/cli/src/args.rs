@@ -1,12 +1,13 @@
 //! The command line as it is typed.
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 #[derive(Parser)]
 #[command(name = "shellflip", version, arg_required_else_help = true, after_help = EXIT_CODES)]
-/// Restart a running service with zero downtime, look at it, or stop it
+/// Restart a running service with zero downtime, look at it, stop it, or run one
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
@@ -31,6 +32,14 @@ pub enum Command {
     Status(Status),
     /// Let the service drain and end, and wait for its end
     Stop(Stop),
+    /// Stay in front of a service in the foreground while its generations change
+    Run(Run),
+    /// What `run` starts a service by that inherits sockets: see there
+    #[command(hide = true)]
+    Activate {
+        #[arg(required = true, last = true)]
+        command: Vec<OsString>,
+    },
 }
 
 impl Command {
@@ -39,7 +48,7 @@ impl Command {
         match self {
             Command::Restart(options) => options.json,
             Command::Status(options) => options.json,
-            Command::Stop(_) => false,
+            Command::Stop(_) | Command::Run(_) | Command::Activate { .. } => false,
         }
     }
 }
@@ -75,6 +84,43 @@ pub struct Stop {
     /// Seconds to wait for the end; 0 waits for ever
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     pub timeout: Duration,
+}
+
+const RUN_STATUS: &str =
+    "Signals TERM, INT, HUP, USR1, USR2 and WINCH go to the current generation; TERM twice kills all.
+
+Exit status: that of the last generation, 128 + n if signal n ended it; 127 if the command is
+not found, 126 if it cannot be executed.";
+
+#[derive(clap::Args)]
+#[command(after_help = RUN_STATUS)]
+pub struct Run {
+    /// Where the service is to have its coordination socket (its $SHELLFLIP_SOCKET)
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Whether to start the service again when its last generation has ended by itself
+    #[arg(long, value_name = "WHEN", default_value = "never")]
+    pub restart: Policy,
+    /// Seconds from the first TERM or INT to killing what is left; 0 waits for ever [default: 0]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub kill_timeout: Option<Duration>,
+    /// Write our pid, which stays the same, to this file
+    #[arg(long, value_name = "PATH")]
+    pub pid_file: Option<PathBuf>,
+    /// The service: the program itself, not a wrapper such as `npm start`
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// When `shellflip run` starts a service again. Not after TERM or INT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Policy {
+    /// It ends with it
+    Never,
+    /// Unless the exit code was 0
+    OnFailure,
+    /// Whatever the exit code
+    Always,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

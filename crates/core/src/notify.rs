@@ -14,6 +14,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+/// The process of the generation that is being started; empty once there is none any more. For `shellflip run`, which lets
+/// that one go on if the old one dies; sd_notify(3) leaves names with `X_` to programs, and systemd ignores them.
+pub const NEXT: &str = "X_SHELLFLIP_NEXT";
+
 /// How long a full queue of the service manager may hold us up.
 const SEND_TIMEOUT: Duration = Duration::from_millis(100);
 /// As many descriptors as one message may carry; the kernel's limit is 253.

@@ -11,6 +11,7 @@ use shellflip_core::channel::send_now;
 use shellflip_core::environment::{self, Inheritance, Process};
 use shellflip_core::handover::Reader;
 use shellflip_core::message::Frame;
+use shellflip_core::sys::with_borrowed;
 use shellflip_core::{Failure, coordination};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
@@ -130,13 +131,19 @@ pub fn default_socket_path(name: String, script: String) -> NativeSocketPath {
     }
 }
 
-/// Replaces this process by a program (execve(2)) that keeps its pid, its standard streams and its environment.
-/// Returns only if that failed.
+/// Replaces this process by a program (execve(2)) that keeps its pid, its standard streams, the sockets of
+/// socket activation and its environment. Returns only if that failed.
 #[napi]
 pub fn exec_replace(file: String, args: Vec<String>) -> NativeFailure {
     for stream in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
         // Node has made all three close-on-exec.
         let _ = rustix::io::fcntl_setfd(stream, FdFlags::empty());
+    }
+    // And those that a service manager opened for this process.
+    let count = std::env::var("LISTEN_FDS").ok().and_then(|count| count.parse::<u16>().ok());
+    let for_us = std::env::var("LISTEN_PID").is_ok_and(|pid| pid == std::process::id().to_string());
+    for fd in (3..).take(count.filter(|_| for_us).unwrap_or(0).into()) {
+        with_borrowed(fd, |fd| rustix::io::fcntl_setfd(fd, FdFlags::empty()));
     }
     let error = std::process::Command::new(file).args(args).exec();
     Failure::system("execve", &error).into()

@@ -9,6 +9,7 @@ use super::{Command, Event, Progress, lock};
 use crate::coordination::{Answer, Bound, Server};
 use crate::error::{Code, Failure};
 use crate::message::{Drainer, Frame, Hello};
+use crate::notify::NEXT;
 use crate::restart::{self, Action, Peer, Reason, State};
 use crate::spawn;
 use std::sync::Arc;
@@ -124,6 +125,12 @@ impl Running {
         });
     }
 
+    pub(super) fn name_next(&self, pid: Option<u32>) {
+        let pid = pid.map(|pid| pid.to_string()).unwrap_or_default();
+        // If it is not heard, a generation that loses its old one has nobody in front of it: no reason to stop a restart.
+        let _ = self.notifier.send(&format!("{NEXT}={pid}"));
+    }
+
     fn complete(&mut self) {
         self.deadline = None;
         let Some(attempt) = &self.attempt else { return };
@@ -162,6 +169,7 @@ impl Running {
     }
 
     pub(super) fn rolled_back(&mut self, undone: Undone) {
+        self.name_next(None);
         let asked = undone.asker.waits();
         undone.asker.fail(&undone.failure, undone.duration_ms, &self.sink);
         (self.sink)(Event::RolledBack { failure: undone.failure, asked });

@@ -220,7 +220,10 @@ impl Running {
         self.catch_up();
         let Some(attempt) = &self.attempt else { return };
         match &report {
-            Report::Started { pid } => (self.sink)(Event::Restarting { pid: *pid }),
+            Report::Started { pid } => {
+                self.name_next(Some(*pid));
+                (self.sink)(Event::Restarting { pid: *pid });
+            }
             Report::Released => self.step(restart::Event::Released),
             Report::Gone => self.step(restart::Event::LauncherGone),
             Report::Failed { stage, errno } => {

@@ -1,0 +1,233 @@
+//! The loop: what generations say, how processes end, what signals come, and the clock.
+//!
+//! What was said counts before how somebody ended: a generation names its successor before it exits.
+
+use super::backoff::Backoff;
+use super::command::{cannot_run, command};
+use super::socket::NotifySocket;
+use super::sys::{self, Signal, Status};
+use super::tree::Tree;
+use super::words::Words;
+use crate::args;
+use crate::output;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, getpid, getsid, kill_process, test_kill_process};
+use shellflip_core::notify::Notifier;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// What is caught; all but the first are for the service.
+pub const CAUGHT: [i32; 7] =
+    [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGWINCH];
+
+pub struct Supervisor {
+    options: args::Run,
+    socket: NotifySocket,
+    signals: OwnedFd,
+    above: Notifier,
+    tree: Tree,
+    backoff: Backoff,
+    /// When the newest first generation was started.
+    started: Instant,
+    /// When the service is to be started again.
+    again: Option<Instant>,
+    /// When it was told to end.
+    ending: Option<Instant>,
+    terms: u32,
+    killed: bool,
+}
+
+impl Supervisor {
+    pub fn new(options: args::Run, socket: NotifySocket, signals: OwnedFd) -> Self {
+        Supervisor {
+            backoff: Backoff::new(options.restart),
+            options,
+            socket,
+            signals,
+            above: Notifier::from_env(),
+            tree: Tree::default(),
+            started: Instant::now(),
+            again: None,
+            ending: None,
+            terms: 0,
+            killed: false,
+        }
+    }
+
+    /// Until nothing is left to wait for; gives the exit code.
+    pub fn run(mut self) -> u8 {
+        let mut end = self.start();
+        loop {
+            self.hear();
+            end = self.reap().or(end);
+            self.take_signals();
+            self.look_at_clock();
+            if let (Some(status), true, None) = (self.tree.last().or(end), self.tree.is_over(), self.again) {
+                return status.code();
+            }
+            self.wait();
+        }
+    }
+
+    /// Starts a first generation. If that fails, says so, and how it counts.
+    fn start(&mut self) -> Option<Status> {
+        self.again = None;
+        self.started = Instant::now();
+        let words = &self.options.command;
+        let error = match command(words, self.socket.name(), self.options.socket.as_deref()).spawn() {
+            Ok(child) => {
+                // Reaped with all others: nobody waits for the Child itself.
+                if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+                    self.tree.started(pid);
+                }
+                return None;
+            }
+            Err(error) => error,
+        };
+        let status = Status::Exited(cannot_run(words, &error));
+        self.on_end(status);
+        Some(status)
+    }
+
+    fn hear(&mut self) {
+        while let Some((datagram, text)) = self.socket.receive() {
+            let words = Words::read(&text, self.ending.is_some());
+            let sender = Pid::from_raw(datagram.sender.max(0));
+            if !sender.is_some_and(|sender| self.tree.believes(sender, words.main)) {
+                continue;
+            }
+            if let Some(pid) = words.main {
+                self.tree.succeeded_by(pid);
+                self.again = None;
+            }
+            if let Some(next) = words.next {
+                self.tree.begins(next);
+            }
+            if words.above.is_empty() {
+                continue;
+            }
+            // The descriptor of a barrier is answered by being closed, those for the store go up.
+            let descriptors: Vec<_> = datagram.descriptors.iter().filter(|_| !words.barrier).map(AsFd::as_fd).collect();
+            if let Err(error) = self.above.send_with(&words.above, &descriptors) {
+                self.say(&format!("the service manager could not be told: {error}"));
+            }
+        }
+    }
+
+    /// How the service ended, if it did just now.
+    fn reap(&mut self) -> Option<Status> {
+        let mut end = None;
+        while let Some((pid, status)) = sys::reap() {
+            self.hear();
+            if self.tree.ended(pid, status, alive) {
+                end = Some(status);
+            }
+        }
+        if let Some(pid) = self.tree.vanished(alive) {
+            let status = Status::Exited(1);
+            if self.tree.ended(pid, status, alive) {
+                end = Some(status);
+            }
+        }
+        if let Some(status) = end {
+            self.on_end(status);
+        }
+        end
+    }
+
+    fn on_end(&mut self, status: Status) {
+        if self.ending.is_some() {
+            return;
+        }
+        let Some(pause) = self.backoff.after(status, self.started.elapsed()) else { return };
+        let how = match status {
+            Status::Exited(code) => format!("exited with code {code}"),
+            Status::Killed(signal) => format!("was ended by signal {signal}"),
+        };
+        self.say(&format!("the service {how}; it is started again in {} ms", pause.as_millis()));
+        self.again = Some(Instant::now() + pause);
+    }
+
+    fn take_signals(&mut self) {
+        let mut bytes = [0; 64];
+        while let Ok(read @ 1..) = rustix::io::read(&self.signals, &mut bytes) {
+            for pair in bytes[..read].chunks_exact(2) {
+                self.take_signal(Signal { number: pair[0].into(), sent: pair[1] != 0 });
+            }
+        }
+    }
+
+    fn take_signal(&mut self, signal: Signal) {
+        if signal.number == libc::SIGCHLD {
+            return;
+        }
+        if matches!(signal.number, libc::SIGTERM | libc::SIGINT) {
+            self.ending.get_or_insert_with(Instant::now);
+            self.again = None;
+        }
+        if signal.number == libc::SIGTERM {
+            self.terms += 1;
+            if self.terms > 1 {
+                self.kill();
+                return;
+            }
+        }
+        if (signal.sent || is_for_leader_alone(signal.number))
+            && let (Some(main), Some(number)) =
+                (self.tree.main(), rustix::process::Signal::from_named_raw(signal.number))
+        {
+            let _ = kill_process(main, number);
+        }
+    }
+
+    fn look_at_clock(&mut self) {
+        let now = Instant::now();
+        if self.kill_at().is_some_and(|at| at <= now) {
+            self.kill();
+        }
+        if self.again.is_some_and(|at| at <= now) {
+            self.start();
+        }
+    }
+
+    fn kill_at(&self) -> Option<Instant> {
+        let timeout = self.options.kill_timeout.filter(|_| !self.killed)?;
+        self.ending?.checked_add(timeout)
+    }
+
+    /// Every generation, whatever it is about.
+    fn kill(&mut self) {
+        self.killed = true;
+        for pid in self.tree.all() {
+            let _ = kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+
+    fn wait(&self) {
+        let next = [self.again, self.kill_at()].into_iter().flatten().min();
+        let left = next.map(|at| at.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)));
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        let mut fds = [PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            // Nothing of ours can cause it; do not turn in a busy loop if something does.
+            Err(_) => std::thread::sleep(Duration::from_millis(100)),
+        }
+    }
+
+    fn say(&self, text: &str) {
+        output::note(&format!("shellflip run: {text}"));
+    }
+}
+
+/// Not a zombie that waits for us: those count as alive until they are reaped.
+fn alive(pid: Pid) -> bool {
+    test_kill_process(pid) != Err(Errno::SRCH)
+}
+
+/// When a terminal goes away the kernel tells the session's leader only; all else that it sends for a terminal goes to
+/// the whole foreground group, the service included.
+fn is_for_leader_alone(signal: i32) -> bool {
+    signal == libc::SIGHUP && getsid(None) == Ok(getpid())
+}

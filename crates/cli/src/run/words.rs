@@ -1,0 +1,83 @@
+//! What a generation says (sd_notify(3)): which of it is for us, and what goes on to the service manager above.
+
+use rustix::process::Pid;
+use shellflip_core::notify::NEXT;
+use std::str::Lines;
+
+/// One datagram, read.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    /// The service's main process is another one from now on.
+    pub main: Option<Pid>,
+    /// Another generation is being started, or (the inner `None`) none any more.
+    pub next: Option<Option<Pid>>,
+    /// Someone waits until we have dealt with all that was said.
+    pub barrier: bool,
+    /// For the service manager above us, of which we are the main process. Empty: nothing.
+    pub above: String,
+}
+
+impl Words {
+    /// `ending`: the service has been told to end; else a generation that stops does not stop the service.
+    pub fn read(text: &str, ending: bool) -> Words {
+        let mut words = Words::default();
+        for (key, value) in assignments(text.lines()) {
+            match key {
+                "MAINPID" => words.main = pid(value),
+                NEXT => words.next = Some(pid(value)),
+                "BARRIER" => words.barrier = true,
+                // The one above hears us and nobody else.
+                "NOTIFYACCESS" | "MAINPIDFDID" => {}
+                "STOPPING" if !ending => {}
+                _ => {
+                    if !words.above.is_empty() {
+                        words.above.push('\n');
+                    }
+                    words.above.push_str(key);
+                    words.above.push('=');
+                    words.above.push_str(value);
+                }
+            }
+        }
+        words
+    }
+}
+
+fn assignments(lines: Lines<'_>) -> impl Iterator<Item = (&str, &str)> {
+    lines.filter_map(|line| line.split_once('='))
+}
+
+fn pid(value: &str) -> Option<Pid> {
+    value.parse().ok().filter(|&number| number > 0).and_then(Pid::from_raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_names_processes_is_for_us_and_the_rest_goes_on() {
+        let words = Words::read("MAINPID=12\nREADY=1\nSTATUS=generation 2: ready\n", false);
+        assert_eq!(words.main, Pid::from_raw(12));
+        assert_eq!(words.above, "READY=1\nSTATUS=generation 2: ready");
+    }
+
+    #[test]
+    fn a_generation_that_stops_does_not_stop_the_service_unless_it_was_told_to() {
+        assert_eq!(Words::read("STOPPING=1\nSTATUS=draining", false).above, "STATUS=draining");
+        assert_eq!(Words::read("STOPPING=1", true).above, "STOPPING=1");
+    }
+
+    #[test]
+    fn the_next_generation_is_named_and_called_off() {
+        assert_eq!(Words::read("X_SHELLFLIP_NEXT=7", false).next, Some(Pid::from_raw(7)));
+        assert_eq!(Words::read("X_SHELLFLIP_NEXT=", false).next, Some(None));
+        assert_eq!(Words::read("READY=1", false).next, None);
+    }
+
+    #[test]
+    fn nonsense_is_not_believed() {
+        let words = Words::read("MAINPID=-1\nMAINPID=0\nMAINPID=x\nMAINPID=99999999999\nhello\n\n", false);
+        assert_eq!(words, Words::default());
+    }
+}
