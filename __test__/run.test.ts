@@ -203,12 +203,14 @@ describe('what it gives the service', () => {
 
 describe('the terminal', () => {
   it('Ctrl-C reaches the current generation once, and the supervisor ends with it', async () => {
-    const command = `${shellflip} run -- ${process.execPath} ${root}/__test__/fixtures/counts-sigint.mjs`
+    const command = `stty -echo; exec ${shellflip} run -- ${process.execPath} ${root}/__test__/fixtures/counts-sigint.mjs`
     // script(1) is what gives it a terminal of its own.
     const service = start(null, { file: 'script', execArgv: ['-qec', command, '/dev/null'], stdin: 'pipe' })
     await service.event('ready')
     await service.restart()
     await service.event('ready')
+    // Of the first one, which has drained.
+    expect(await service.event('interrupts')).toMatchObject({ count: 0 })
     service.input('\x03')
     expect(await service.event('interrupts')).toMatchObject({ count: 1 })
     expect(await service.firstExit).toEqual({ code: 0, signal: null })

@@ -91,8 +91,8 @@ export declare function commandLine(): Array<string>
 export declare function defaultSocketPath(name: string, script: string): NativeSocketPath
 
 /**
- * Replaces this process by a program (execve(2)) that keeps its pid, its standard streams and its environment.
- * Returns only if that failed.
+ * Replaces this process by a program (execve(2)) that keeps its pid, its standard streams, the sockets of
+ * socket activation and its environment. Returns only if that failed.
  */
 export declare function execReplace(file: string, args: Array<string>): NativeFailure
 

@@ -59,9 +59,12 @@ impl Supervisor {
     pub fn run(mut self) -> u8 {
         let mut end = self.start();
         loop {
+            // Read before anything is looked at, so that a child's death in between is noticed in the next turn; acted on
+            // afterwards, so that signals reach whoever is main by then.
+            let signals = self.caught();
             self.hear();
             end = self.reap().or(end);
-            self.take_signals();
+            signals.into_iter().for_each(|signal| self.take_signal(signal));
             self.look_at_clock();
             if let (Some(status), true, None) = (self.tree.last().or(end), self.tree.is_over(), self.again) {
                 return status.code();
@@ -149,13 +152,14 @@ impl Supervisor {
         self.again = Some(Instant::now() + pause);
     }
 
-    fn take_signals(&mut self) {
+    fn caught(&self) -> Vec<Signal> {
+        let mut signals = Vec::new();
         let mut bytes = [0; 64];
         while let Ok(read @ 1..) = rustix::io::read(&self.signals, &mut bytes) {
-            for pair in bytes[..read].chunks_exact(2) {
-                self.take_signal(Signal { number: pair[0].into(), sent: pair[1] != 0 });
-            }
+            let signal = |pair: &[u8]| Signal { number: pair[0].into(), sent: pair[1] != 0 };
+            signals.extend(bytes[..read].chunks_exact(2).map(signal));
         }
+        signals
     }
 
     fn take_signal(&mut self, signal: Signal) {
