@@ -46,12 +46,14 @@ export class Program {
 
   /**
    * @param {string} script  relative to the root of the repository
-   * @param {{ args?: string[], env?: Record<string, string | undefined>, nodeArgs?: string[] }} [options]
+   * @param {{ args?: string[], env?: Record<string, string | undefined>, nodeArgs?: string[], front?: string[] }} [options]
+   *   front: a command that runs Node, with its arguments
    */
-  constructor(script, { args = [], env = {}, nodeArgs = [] } = {}) {
+  constructor(script, { args = [], env = {}, nodeArgs = [], front = [] } = {}) {
     this.#folder = temporaryFolder()
     this.#socket = join(this.#folder, 's')
-    this.#child = spawn(process.execPath, [...nodeArgs, join(ROOT, script), ...args], {
+    const [file = '', ...rest] = [...front, process.execPath, ...nodeArgs, join(ROOT, script), ...args]
+    this.#child = spawn(file, rest, {
       cwd: ROOT,
       env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined, PORT: '0', SHELLFLIP_SOCKET: this.#socket, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
