@@ -6,7 +6,7 @@ import { entries, must, mustLocal, root } from './run.mjs'
 
 /** The programs of a platform package: what cargo calls their package, their profile, and the file. */
 const programs = [
-  { crate: 'shellflip-cli', profile: 'release', file: 'shellflip' },
+  { crate: 'shellflip-cli', profile: 'launcher', file: 'shellflip' },
   { crate: 'shellflip-launcher', profile: 'launcher', file: 'shellflip-launcher' },
 ]
 
