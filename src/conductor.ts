@@ -18,7 +18,7 @@ export class Conductor<State> {
   readonly ending: Ending
   readonly readiness: Readiness
   readonly restarts: Restarts<State> | null
-  /** The coordination socket, null without one. */
+  /** The coordination socket, null without one, or while its file is gone. */
   socket: string | null = null
   /** What the old generation handed over as a value. */
   inherited: State | undefined
@@ -123,6 +123,9 @@ export class Conductor<State> {
         break
       case 'status':
         engine.replyStatus(event.id, JSON.stringify(statusOf(this.#context, this.socket)))
+        break
+      case 'socket':
+        this.socket = event.path ?? null
         break
       case 'oldGone':
         keepStdioNonblocking()

@@ -134,7 +134,7 @@ export interface ServiceStatus {
   generation: number
   phase: ServicePhase
   uptimeMs: number
-  /** The coordination socket, null without one. */
+  /** The coordination socket, null without one, or while its file is gone and cannot be made anew. */
   socket: string | null
   listeners: { name: string; address: net.AddressInfo | string }[]
   connections: number

@@ -60,6 +60,9 @@ pub enum NativeEvent {
     Status {
         id: u32,
     },
+    Socket {
+        path: Option<String>,
+    },
     OldGone,
     Warning {
         message: String,
@@ -104,6 +107,9 @@ impl From<Event> for NativeEvent {
             Event::Drain { reason: Reason::Restart } => NativeEvent::Drain { reason: "restart".into() },
             Event::Drain { reason: Reason::Shutdown } => NativeEvent::Drain { reason: "shutdown".into() },
             Event::Status { id } => NativeEvent::Status { id },
+            Event::Socket { path } => {
+                NativeEvent::Socket { path: path.map(|path| path.to_string_lossy().into_owned()) }
+            }
             Event::OldGone => NativeEvent::OldGone,
             Event::Warning { message } => NativeEvent::Warning { message },
             Event::Trace { message } => NativeEvent::Trace { message },

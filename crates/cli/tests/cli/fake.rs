@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use shellflip::restart_coordination_socket::{RestartCoordinationSocket, RestartMessage, RestartResponse};
-use shellflip_core::coordination::{Answer, Ask, Question, Server, bind};
+use shellflip_core::coordination::{Answer, Ask, Question, Server, Unanswered, bind};
 use shellflip_core::{Code, Failure};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -84,7 +84,7 @@ fn service() {
 async fn our_service(kind: &str, socket: &Path) {
     let bound = bind(socket).unwrap();
     let (sender, mut questions) = mpsc::unbounded_channel();
-    let _server = Server::start(&bound, sender).unwrap();
+    let _server = Server::start(&bound, sender, &Unanswered::default()).unwrap();
     println!("listening");
     let mut phase = None;
     while let Some(Question { ask, reply }) = questions.recv().await {

@@ -8,6 +8,7 @@ mod bind;
 mod client;
 mod frame;
 mod path;
+mod place;
 mod probe;
 mod server;
 mod session;

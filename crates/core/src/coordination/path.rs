@@ -109,7 +109,7 @@ impl World {
     fn directory(&self) -> PathBuf {
         match &self.xdg_runtime_dir {
             Some(directory) if self.xdg_is_ours() => directory.into(),
-            _ => self.temporary.join(format!("shellflip-{}", self.uid)),
+            _ => self.temporary.join(private_name(self.uid)),
         }
     }
 
@@ -128,6 +128,19 @@ fn live(path: &Path) -> Option<(PathBuf, Option<u32>)> {
 fn is_private(directory: &Path, uid: u32) -> io::Result<bool> {
     let found = std::fs::symlink_metadata(directory)?;
     Ok(found.is_dir() && found.uid() == uid && found.mode() & 0o077 == 0)
+}
+
+/// Makes the per-user fallback directory of a derived path again, if that is where the path is and it is gone.
+pub(super) fn restore_directory(path: &Path) -> Result<(), Failure> {
+    let uid = rustix::process::geteuid().as_raw();
+    match path.parent() {
+        Some(parent) if parent.file_name() == Some(private_name(uid).as_ref()) => create_private(parent, uid),
+        _ => Ok(()),
+    }
+}
+
+fn private_name(uid: u32) -> String {
+    format!("shellflip-{uid}")
 }
 
 fn create_private(directory: &Path, uid: u32) -> Result<(), Failure> {

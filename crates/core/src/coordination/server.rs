@@ -23,11 +23,10 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Server {
     acceptor: JoinHandle<()>,
-    unanswered: Unanswered,
 }
 
-/// How many connected clients have not been answered yet, also after the acceptor is gone: a process that ends before
-/// they are leaves them without the outcome.
+/// How many connected clients wait for an answer, or have yet to ask, also after the acceptor is gone: a process that
+/// ends before they are answered leaves them without the outcome.
 #[derive(Debug, Clone, Default)]
 pub struct Unanswered(Arc<watch::Sender<usize>>);
 
@@ -56,22 +55,22 @@ impl Drop for Waiter {
 impl Server {
     /// Begins to answer; needs a tokio runtime. From now on the kernel names this process as the one that listens.
     ///
+    /// Its clients count in `unanswered`.
+    ///
     /// # Errors
     /// Those of `dup`, `listen` and of the runtime.
-    pub fn start(bound: &Bound, questions: mpsc::UnboundedSender<Question>) -> io::Result<Server> {
+    pub fn start(
+        bound: &Bound,
+        questions: mpsc::UnboundedSender<Question>,
+        unanswered: &Unanswered,
+    ) -> io::Result<Server> {
         let fd = bound.share()?;
         rustix::net::listen(&fd, BACKLOG)?;
         let listener = std::os::unix::net::UnixListener::from(fd);
         listener.set_nonblocking(true)?;
         let listener = UnixListener::from_std(listener)?;
-        let unanswered = Unanswered::default();
         let acceptor = tokio::spawn(accept(listener, questions, unanswered.clone()));
-        Ok(Server { acceptor, unanswered })
-    }
-
-    /// Those of this server who wait for an answer, or have yet to ask.
-    pub fn unanswered(&self) -> Unanswered {
-        self.unanswered.clone()
+        Ok(Server { acceptor })
     }
 
     /// Stops accepting; what waits in the kernel's queue is the next generation's. Connections already accepted go on:

@@ -6,7 +6,7 @@ use super::launch::Launched;
 use super::run::Running;
 use super::succession::Drains;
 use super::{Command, Event, Progress, lock};
-use crate::coordination::{Answer, Bound, Server};
+use crate::coordination::{Answer, Bound};
 use crate::error::{Code, Failure};
 use crate::message::{Drainer, Frame, Hello};
 use crate::notify::NEXT;
@@ -73,6 +73,7 @@ impl Running {
             }
         }
         drop(image);
+        self.check_socket();
         lock(&self.shared.view).preparing = Some(self.attempts);
         (self.sink)(Event::Prepare { generation: self.shared.generation + 1 });
     }
@@ -164,6 +165,7 @@ impl Running {
             let _ = self.notifier.send(&state);
         }
         self.answer_clients();
+        self.check_socket();
         (self.sink)(Event::Resume);
         self.roll_back(failure);
     }
@@ -217,6 +219,7 @@ impl Running {
     pub(super) fn own(&mut self, announce: bool) {
         self.restart.step(restart::Event::Owning);
         self.answer_clients();
+        self.check_socket();
         self.stale.take().map(Bound::unlink);
         if let (Some(hello), true) = (self.elder_hello.take(), self.elder.is_some()) {
             let drainer = Drainer { pid: hello.pid, generation: hello.generation, since_ms: 0 };
@@ -230,17 +233,6 @@ impl Running {
             }
         }
         (self.sink)(Event::Adopted);
-    }
-
-    pub(super) fn answer_clients(&mut self) {
-        let Some(bound) = self.bound.as_ref().filter(|_| self.server.is_none()) else { return };
-        match Server::start(bound, self.questioner.clone()) {
-            Ok(server) => {
-                self.unanswered = server.unanswered();
-                self.server = Some(server);
-            }
-            Err(error) => self.warn(format!("the coordination socket cannot be answered: {error}")),
-        }
     }
 
     pub(super) fn reply_status(&mut self, id: u32, json: Option<String>) {
@@ -261,7 +253,7 @@ impl Running {
             "generation": self.shared.generation,
             "phase": "blocked",
             "uptimeMs": 0,
-            "socket": self.bound.as_ref().map(Bound::path),
+            "socket": self.bound.as_ref().filter(|_| self.lost_socket.is_none()).map(Bound::path),
             "listeners": listeners,
             "connections": 0,
             "inFlight": 0,

@@ -96,6 +96,11 @@ pub enum Event {
         /// The question's id.
         id: u32,
     },
+    /// Where the coordination socket can be reached now: [`Event::Started`] said it first.
+    Socket {
+        /// `None`: its file is gone, or another process's.
+        path: Option<PathBuf>,
+    },
     /// The old generation has ended.
     OldGone,
     /// Worth telling the operator.

@@ -13,6 +13,7 @@ mod judge;
 mod launch;
 mod run;
 mod setup;
+mod socket;
 mod succession;
 
 pub use event::{Event, Sink};

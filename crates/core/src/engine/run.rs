@@ -2,6 +2,7 @@
 
 use super::attempt::{Attempt, Input};
 use super::clients::Asker;
+use super::socket::WATCH;
 use super::succession::Elder;
 use super::{Command, Event, Options, Shared, Sink};
 use crate::channel::Received;
@@ -18,7 +19,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 /// A blocked event loop may keep a status waiting no longer than this.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -41,7 +42,9 @@ pub(crate) struct Running {
     pub bound: Option<Bound>,
     pub stale: Option<Bound>,
     pub server: Option<Server>,
-    /// The clients of this generation's server, which outlive it.
+    /// Why nobody can reach the coordination socket by its path, while that is so.
+    pub lost_socket: Option<String>,
+    /// The clients of this generation's servers, which outlive them.
     pub unanswered: Unanswered,
     pub notifier: Notifier,
     pub attempt: Option<Attempt>,
@@ -60,6 +63,8 @@ impl Running {
         commands: &mut mpsc::UnboundedReceiver<Command>,
         questions: &mut mpsc::UnboundedReceiver<Question>,
     ) {
+        let mut watch = tokio::time::interval(WATCH);
+        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let deadline = self.deadline;
             let time = async {
@@ -92,6 +97,7 @@ impl Running {
                 input = attempt => self.attempted(input),
                 received = elder => self.elder(received),
                 () = time => self.time_is_up(),
+                _ = watch.tick() => self.watch_socket(),
             }
             self.show_progress();
         }

@@ -126,6 +126,7 @@ impl Setup {
             bound,
             stale,
             server: None,
+            lost_socket: None,
             unanswered: Unanswered::default(),
             notifier: Notifier::from_env(),
             attempt: None,

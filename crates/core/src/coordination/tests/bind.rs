@@ -184,6 +184,82 @@ fn somebody_elses_socket_at_our_path_is_left_alone() {
 }
 
 #[test]
+fn a_deleted_one_is_made_anew_and_private() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s.sock");
+    let mut bound = bind(&path).unwrap();
+    assert!(bound.in_place() && bound.is_reached());
+    std::fs::remove_file(&path).unwrap();
+    assert!(!bound.in_place() && !bound.is_reached());
+    let mut renewed = bound.renewed(false).unwrap();
+    assert!(renewed.is_reached() && !bound.is_reached());
+    assert_eq!((mode(&path), names(directory.path()).len()), (0o600, 1));
+    assert!(!bound.unlink());
+    assert!(renewed.unlink());
+}
+
+#[test]
+fn a_path_that_is_another_ones_by_now_is_not_taken_back_while_it_lives() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s.sock");
+    let bound = bind(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let other = UnixListener::bind(&path).unwrap();
+    assert_eq!(bound.renewed(true).unwrap_err().code, Some(Code::SocketInUse));
+    drop(other);
+    assert!(bound.renewed(true).unwrap().is_reached());
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, "kept").unwrap();
+    assert_eq!(bound.renewed(true).unwrap_err().code, Some(Code::InvalidArg));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "kept");
+}
+
+#[test]
+fn an_inode_used_again_by_another_process_does_not_pass_for_ours() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s.sock");
+    let bound = bind(&path).unwrap();
+    // The same file, and behind it the socket of a process that has ended.
+    let mut imposter = adopt(UnixListener::bind(directory.path().join("other")).unwrap().into(), Some(path)).unwrap();
+    drop(bound);
+    assert!(imposter.in_place());
+    assert!(!imposter.is_reached());
+    assert!(!imposter.in_place(), "it is remembered");
+}
+
+#[test]
+fn only_the_derived_directory_is_made_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let ours = directory.path().join(format!("shellflip-{}", rustix::process::geteuid().as_raw()));
+    for (parent, derived, comes_back) in [(&ours, true, true), (&ours, false, false), (&ours.join("x"), true, false)] {
+        std::fs::create_dir_all(parent).unwrap();
+        std::fs::set_permissions(parent, Permissions::from_mode(0o700)).unwrap();
+        let bound = bind(&parent.join("s.sock")).unwrap();
+        std::fs::remove_dir_all(parent).unwrap();
+        let renewed = bound.renewed(derived);
+        assert_eq!((renewed.is_ok(), parent.exists()), (comes_back, comes_back), "{renewed:?}");
+        if comes_back {
+            assert_eq!(mode(parent), 0o700);
+        }
+        std::fs::remove_dir_all(&ours).unwrap_or_default();
+    }
+}
+
+#[test]
+fn a_renewal_does_not_wait_for_the_directorys_lock() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s.sock");
+    let bound = bind(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let locked = std::fs::File::open(directory.path()).unwrap();
+    rustix::fs::flock(&locked, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let failure = bound.renewed(false).unwrap_err();
+    assert_eq!((failure.errno, failure.syscall.as_deref()), (Some(Errno::AGAIN.raw_os_error()), Some("flock")));
+    drop(locked);
+    bound.renewed(false).unwrap();
+}
+
+#[test]
 fn only_a_listening_unix_socket_can_be_adopted() {
     let (one, _other) = UnixStream::pair().unwrap();
     let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

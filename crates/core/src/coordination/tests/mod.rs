@@ -4,7 +4,7 @@ mod server;
 mod session;
 mod wire;
 
-use super::{Answer, Ask, Bound, Question, Server};
+use super::{Answer, Ask, Bound, Question, Server, Unanswered};
 use std::path::PathBuf;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -22,7 +22,7 @@ impl Service {
         let directory = tempfile::tempdir().unwrap();
         let bound = super::bind(&directory.path().join("s.sock")).unwrap();
         let (sender, questions) = mpsc::unbounded_channel();
-        let server = Server::start(&bound, sender).unwrap();
+        let server = Server::start(&bound, sender, &Unanswered::default()).unwrap();
         Service { directory, bound, server, questions }
     }
 

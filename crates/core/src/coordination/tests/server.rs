@@ -192,7 +192,7 @@ async fn stop_leaves_the_queue_to_the_next_generation_and_answers_those_it_heard
     let adopted = super::super::adopt(service.bound.share().unwrap(), None).unwrap();
     assert_eq!(adopted.path(), service.bound.path());
     let (sender, mut questions) = mpsc::unbounded_channel();
-    let _next = Server::start(&adopted, sender).unwrap();
+    let _next = Server::start(&adopted, sender, &Unanswered::default()).unwrap();
     let _ = questions.recv().await.unwrap().reply.send(Answer::Complete(2));
     assert_eq!(rest(&mut queued).await, framed(br#"{"Response":{"RestartComplete":2}}"#));
     let _ = question.reply.send(Answer::Complete(1));
