@@ -180,6 +180,7 @@ export type NativeEvent =
   | { type: 'rolledBack'; failure: NativeFailure; asked: boolean }
   | { type: 'drain'; reason: 'restart' | 'shutdown' }
   | { type: 'status'; id: number }
+  | { type: 'socket'; path?: string }
   | { type: 'oldGone' }
   | { type: 'warning'; message: string }
   | { type: 'trace'; message: string }

@@ -10,12 +10,14 @@ use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// How many clients may be connected at once; beyond that the longest silent one makes room.
 pub const MAX_CLIENTS: usize = 64;
 /// How long a client may take to ask, or to take its answer.
 pub const SILENCE: Duration = Duration::from_secs(5);
+/// How long a client is not called silent: in a flood it may have connected, and asked, long before it is heard.
+const FIRST_WORDS: Duration = Duration::from_millis(10);
 /// How long to wait when the process is out of descriptors.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
@@ -91,6 +93,7 @@ struct Client {
     task: JoinHandle<()>,
     /// It asked and has no answer yet: it never has to make room.
     waiting: Arc<AtomicBool>,
+    since: Instant,
 }
 
 async fn accept(listener: UnixListener, questions: mpsc::UnboundedSender<Question>, unanswered: Unanswered) {
@@ -106,12 +109,12 @@ async fn accept(listener: UnixListener, questions: mpsc::UnboundedSender<Questio
                 continue;
             }
         };
-        if !may_speak(&stream) || !make_room(&mut clients) {
+        if !may_speak(&stream) || !make_room(&mut clients).await {
             continue;
         }
         let waiting = Arc::new(AtomicBool::new(false));
         let task = tokio::spawn(serve(stream, questions.clone(), waiting.clone(), unanswered.one()));
-        clients.push(Client { task, waiting });
+        clients.push(Client { task, waiting, since: Instant::now() });
     }
 }
 
@@ -121,13 +124,24 @@ fn may_speak(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
 }
 
-fn make_room(clients: &mut Vec<Client>) -> bool {
-    clients.retain(|client| !client.task.is_finished());
-    if clients.len() < MAX_CLIENTS {
-        return true;
+/// False: all that are connected wait for their answers.
+async fn make_room(clients: &mut Vec<Client>) -> bool {
+    loop {
+        clients.retain(|client| !client.task.is_finished());
+        if clients.len() < MAX_CLIENTS {
+            return true;
+        }
+        let Some(index) = clients.iter().position(|client| !client.waiting.load(Ordering::Relaxed)) else {
+            return false;
+        };
+        let due = clients[index].since + FIRST_WORDS;
+        if due <= Instant::now() {
+            clients.remove(index).task.abort();
+            return true;
+        }
+        // Meanwhile it may turn out not to be silent.
+        sleep_until(due).await;
     }
-    let silent = clients.iter().position(|client| !client.waiting.load(Ordering::Relaxed));
-    silent.map(|index| clients.remove(index).task.abort()).is_some()
 }
 
 async fn serve(
@@ -150,10 +164,9 @@ async fn serve(
     let lasting = matches!(answer, Answer::Stopping(_));
     let Ok(body) = frame::encode_answer(answer) else { return };
     let written = timeout(SILENCE, frame::write(&mut stream, &body)).await;
-    waiting.store(false, Ordering::Relaxed);
     drop(waiter);
     if lasting && matches!(written, Ok(Ok(()))) {
-        // Its end of file is how the client learns that this process ended.
+        // Its end of file is how the client learns that this process ended: it makes room for nobody.
         gone(&stream).await;
     }
 }

@@ -6,8 +6,10 @@ mod wire;
 
 use super::{Answer, Ask, Bound, Question, Server, Unanswered};
 use std::path::PathBuf;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 /// A server on a socket in a directory of its own.
 struct Service {
@@ -32,7 +34,7 @@ impl Service {
 
     /// The next question must be `ask`; answers it.
     async fn answer(&mut self, ask: Ask, answer: Answer) {
-        let question = self.questions.recv().await.unwrap();
+        let question = timeout(Duration::from_secs(20), self.questions.recv()).await.expect("not heard").unwrap();
         assert_eq!(question.ask, ask);
         let _ = question.reply.send(answer);
     }

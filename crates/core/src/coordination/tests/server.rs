@@ -141,6 +141,48 @@ async fn silent_clients_make_room_the_longest_silent_first() {
     assert_ne!(rest(&mut asked).await, b"");
 }
 
+/// Silent clients, more than there is room for, connected and not yet accepted.
+fn flood(service: &Service) -> Vec<std::os::unix::net::UnixStream> {
+    (0..MAX_CLIENTS * 3 / 2).map(|_| std::os::unix::net::UnixStream::connect(service.path()).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_client_that_asked_in_a_flood_is_heard_before_it_is_called_silent() {
+    let mut service = Service::start();
+    let mut asking = UnixStream::connect(service.path()).await.unwrap();
+    asking.try_write(&framed(STATUS)).unwrap();
+    let _silent = flood(&service);
+    service.answer(Ask::Status, Answer::Complete(1)).await;
+    assert_ne!(rest(&mut asking).await, b"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_has_just_connected_in_a_flood_may_still_ask() {
+    let mut service = Service::start();
+    let mut slow = UnixStream::connect(service.path()).await.unwrap();
+    let _silent = flood(&service);
+    for _ in 0..200 {
+        tokio::task::yield_now().await; // the clock stands still, the server does not
+    }
+    slow.write_all(&framed(STATUS)).await.unwrap();
+    service.answer(Ask::Status, Answer::Complete(1)).await;
+    assert_ne!(rest(&mut slow).await, b"");
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_the_end_makes_room_for_nobody() {
+    let mut service = Service::start();
+    let mut stopping = UnixStream::connect(service.path()).await.unwrap();
+    stopping.write_all(&framed(br#"{"Request":"Stop"}"#)).await.unwrap();
+    service.answer(Ask::Stop, Answer::Stopping(7)).await;
+    let mut answer = vec![0; framed(br#"{"Response":{"Stopping":7}}"#).len()];
+    stopping.read_exact(&mut answer).await.unwrap();
+    let _silent = flood(&service);
+    is_answered(&mut service).await;
+    let end = timeout(Duration::from_millis(50), stopping.read(&mut answer)).await;
+    assert!(end.is_err(), "the service has not ended");
+}
+
 #[tokio::test]
 async fn a_client_that_goes_away_cancels_nothing_and_a_half_closed_one_is_answered() {
     let mut service = Service::start();
