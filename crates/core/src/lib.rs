@@ -8,6 +8,8 @@ pub mod coordination;
 pub mod engine;
 pub mod environment;
 pub mod error;
+#[cfg(all(target_os = "linux", any(test, fuzzing)))]
+pub mod fuzz;
 pub mod handover;
 pub mod listener;
 pub mod message;

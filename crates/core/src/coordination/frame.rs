@@ -32,7 +32,7 @@ enum OurResponse {
 }
 
 /// Reads one frame. Not cancel-safe: a reader that gives up must close the connection.
-pub(super) async fn read(from: &mut (impl AsyncRead + Unpin), limit: usize) -> Result<Vec<u8>> {
+pub(crate) async fn read(from: &mut (impl AsyncRead + Unpin), limit: usize) -> Result<Vec<u8>> {
     let length = from.read_u32().await? as usize;
     if length > limit {
         return Err(Error::new(ErrorKind::InvalidData, format!("a frame of {length} bytes; the limit is {limit}")));
@@ -43,7 +43,7 @@ pub(super) async fn read(from: &mut (impl AsyncRead + Unpin), limit: usize) -> R
 }
 
 /// Writes one frame at once.
-pub(super) async fn write(to: &mut (impl AsyncWrite + Unpin), body: &[u8]) -> Result<()> {
+pub(crate) async fn write(to: &mut (impl AsyncWrite + Unpin), body: &[u8]) -> Result<()> {
     let length = u32::try_from(body.len()).map_err(|_| Error::from(ErrorKind::InvalidInput))?;
     let mut frame = length.to_be_bytes().to_vec();
     frame.extend_from_slice(body);
@@ -52,12 +52,12 @@ pub(super) async fn write(to: &mut (impl AsyncWrite + Unpin), body: &[u8]) -> Re
 }
 
 /// The crate's message for a restart.
-pub(super) fn try_restart() -> RestartMessage {
+pub(crate) fn try_restart() -> RestartMessage {
     RestartMessage::Request(RestartRequest::TryRestart)
 }
 
 /// The JSON of a question.
-pub(super) fn encode_ask(ask: Ask) -> Result<Vec<u8>> {
+pub(crate) fn encode_ask(ask: Ask) -> Result<Vec<u8>> {
     Ok(match ask {
         Ask::Restart => serde_json::to_vec(&try_restart())?,
         Ask::Status => serde_json::to_vec(&Ours::Request(OurRequest::Status))?,
@@ -66,7 +66,7 @@ pub(super) fn encode_ask(ask: Ask) -> Result<Vec<u8>> {
 }
 
 /// The question in a frame; anything else is an error.
-pub(super) fn decode_ask(body: &[u8]) -> Result<Ask> {
+pub(crate) fn decode_ask(body: &[u8]) -> Result<Ask> {
     if let Ok(RestartMessage::Request(RestartRequest::TryRestart)) = serde_json::from_slice(body) {
         return Ok(Ask::Restart);
     }
@@ -78,7 +78,7 @@ pub(super) fn decode_ask(body: &[u8]) -> Result<Ask> {
 }
 
 /// The JSON of an answer.
-pub(super) fn encode_answer(answer: Answer) -> Result<Vec<u8>> {
+pub(crate) fn encode_answer(answer: Answer) -> Result<Vec<u8>> {
     Ok(match answer {
         Answer::Complete(pid) => encode_response(RestartResponse::RestartComplete(pid))?,
         Answer::Failed(failure) => encode_response(RestartResponse::RestartFailed(failure.wire()))?,
@@ -92,7 +92,7 @@ fn encode_response(response: RestartResponse) -> Result<Vec<u8>> {
 }
 
 /// The answer in one of the crate's messages.
-pub(super) fn crate_answer(message: RestartMessage) -> Result<Answer> {
+pub(crate) fn crate_answer(message: RestartMessage) -> Result<Answer> {
     match message {
         RestartMessage::Response(RestartResponse::RestartComplete(pid)) => Ok(Answer::Complete(pid)),
         RestartMessage::Response(RestartResponse::RestartFailed(text)) => Ok(Answer::Failed(Failure::from_wire(&text))),
@@ -103,7 +103,7 @@ pub(super) fn crate_answer(message: RestartMessage) -> Result<Answer> {
 }
 
 /// The answer in a frame; anything else is an error.
-pub(super) fn decode_answer(body: &[u8]) -> Result<Answer> {
+pub(crate) fn decode_answer(body: &[u8]) -> Result<Answer> {
     if let Ok(message) = serde_json::from_slice(body) {
         return crate_answer(message);
     }

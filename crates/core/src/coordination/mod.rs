@@ -6,7 +6,7 @@
 
 mod bind;
 mod client;
-mod frame;
+pub(crate) mod frame;
 mod path;
 mod place;
 mod probe;

@@ -1,0 +1,4 @@
+//! See `shellflip_core::fuzz::frames`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| shellflip_core::fuzz::frames(bytes));
