@@ -44,6 +44,9 @@ pub trait Environment {
     fn pid(&self) -> u32;
     /// Takes over the handover pipe, validated and close-on-exec, which `OXY_HANDOVER_PIPE` still names.
     fn handover(&self, fd: RawFd) -> Option<PipeReader>;
+    /// Whether this process holds the other end of the pipe, too. Then it is one that the runtime made for itself, and the
+    /// number was another's in another process: an old generation keeps its ends to itself.
+    fn is_own_pipe(&self, fd: RawFd) -> bool;
     /// The number of the service manager's first descriptor.
     fn first_listener(&self) -> RawFd {
         3
@@ -65,6 +68,10 @@ impl Environment for Process {
 
     fn pid(&self) -> u32 {
         std::process::id()
+    }
+
+    fn is_own_pipe(&self, fd: RawFd) -> bool {
+        descriptor::has_other_end(fd)
     }
 
     /// By the crate itself, which reads the variable and owns the descriptor from then on.

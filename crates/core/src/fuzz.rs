@@ -52,7 +52,8 @@ mod tests {
         br#"{"version":1,"min":1,"pid":7,"generation":3}"#,
         &[0xff, 0xff, 0xff, 0xff, 1, 0],
     ];
-    const VARIABLES: &[&[u8]] = &[b"\0", b"-\0", b"$w", b"$r", b"$c", b"$l", b"$t", b"$p", b"1:", b":", b"2", b"7", b"auto"];
+    const VARIABLES: &[&[u8]] =
+        &[b"\0", b"-\0", b"$w", b"$r", b"$c", b"$l", b"$t", b"$p", b"1:", b":", b"2", b"7", b"auto"];
     const START: &[&[u8]] =
         &[&[1, 3], &[4, 0, 0, 0], b"node", &[1, 0, 0, 0], &[0, 0, 0, 0], &[0xff, 0xff, 0xff, 0xff], b"S", b"F"];
 

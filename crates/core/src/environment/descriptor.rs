@@ -35,6 +35,28 @@ pub(super) fn is_open(fd: RawFd) -> bool {
     sys::with_borrowed(fd, |fd| rustix::io::fcntl_getfd(fd).is_ok()).unwrap_or(false)
 }
 
+/// Whether the other end of that pipe is open in this process as well.
+pub(super) fn has_other_end(fd: RawFd) -> bool {
+    let end = |fd| sys::with_borrowed(fd, pipe_end).flatten();
+    let numbers: Vec<RawFd> = match std::fs::read_dir("/dev/fd") {
+        Ok(entries) => entries.flatten().filter_map(|entry| number(entry.file_name().to_str()?)).collect(),
+        Err(_) => (0..1024).collect(),
+    };
+    let other = |this: &PipeEnd| numbers.iter().filter_map(|&fd| end(fd)).any(|it| it.0 == this.0 && it.1 != this.1);
+    end(fd).is_some_and(|this| other(&this))
+}
+
+/// Device and inode of the pipe, and how it was opened.
+type PipeEnd = ((u64, u64), OFlags);
+
+#[allow(clippy::unnecessary_cast, reason = "st_dev is narrower elsewhere")]
+fn pipe_end(fd: BorrowedFd<'_>) -> Option<PipeEnd> {
+    let stat = rustix::fs::fstat(fd).ok()?;
+    let flags = rustix::fs::fcntl_getfl(fd).ok()?;
+    let fifo = FileType::from_raw_mode(stat.st_mode) == FileType::Fifo;
+    fifo.then_some(((stat.st_dev as u64, stat.st_ino), flags & OFlags::ACCMODE))
+}
+
 /// Looks, and says what is wrong.
 pub(super) fn check(fd: RawFd, kind: Kind) -> Result<(), String> {
     if fd < 3 {

@@ -4,7 +4,7 @@ mod world;
 use super::*;
 use crate::Code;
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd};
-use std::os::fd::{AsFd, IntoRawFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 use std::os::unix::net::UnixStream;
 use world::*;
 
@@ -133,6 +133,20 @@ fn with_a_readiness_pipe_anything_else_that_is_wrong_is_inheritance() {
         }
         zoo.iter().for_each(|(_, bystander)| bystander.assert_untouched());
     }
+}
+
+#[test]
+fn a_pipe_of_the_runtime_itself_is_not_an_old_generations() {
+    let (reading, writing) = fifo();
+    let alone = writing.try_clone().unwrap();
+    assert!(Process.is_own_pipe(reading.as_raw_fd()) && Process.is_own_pipe(writing.as_raw_fd()));
+    let bystander = Bystander::new(writing);
+    let found = read(&Fake { own_pipes: true, ..fake(&[(READINESS, bystander.number())]) });
+    assert!(!found.is_successor() && found.broken.is_none());
+    assert!(found.warnings[0].contains("of this process itself"), "{:?}", found.warnings);
+    bystander.assert_untouched();
+    drop(reading);
+    assert!(!Process.is_own_pipe(alone.as_raw_fd()), "two copies of one end");
 }
 
 #[test]

@@ -88,6 +88,9 @@ impl Environment for World {
         let file = std::fs::File::from(sys::adopt(fd).unwrap());
         Some(Box::pin(tokio::fs::File::from_std(file)))
     }
+    fn is_own_pipe(&self, _fd: RawFd) -> bool {
+        false
+    }
     fn first_listener(&self) -> RawFd {
         self.first
     }

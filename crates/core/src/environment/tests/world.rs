@@ -16,6 +16,7 @@ pub const CLOSED: RawFd = 2_000_000_000;
 pub struct Fake {
     pub variables: RefCell<BTreeMap<String, String>>,
     pub first: RawFd,
+    pub own_pipes: bool,
 }
 
 impl Environment for Fake {
@@ -33,6 +34,10 @@ impl Environment for Fake {
         let file = std::fs::File::from(sys::adopt(fd).unwrap());
         Some(Box::pin(tokio::fs::File::from_std(file)))
     }
+    /// The tests hold both ends of all their pipes.
+    fn is_own_pipe(&self, _fd: RawFd) -> bool {
+        self.own_pipes
+    }
     fn first_listener(&self) -> RawFd {
         self.first
     }
@@ -40,7 +45,7 @@ impl Environment for Fake {
 
 pub fn fake<V: ToString>(variables: &[(&str, V)]) -> Fake {
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())).collect();
-    Fake { variables: RefCell::new(variables), first: 3 }
+    Fake { variables: RefCell::new(variables), first: 3, own_pipes: false }
 }
 
 pub fn read_all<V: ToString>(variables: &[(&str, V)]) -> Inheritance {
