@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decodeState, encodeState } from '../src/state'
+import { fuzzDecoder } from './support/state-fuzzer.mjs'
 
 const bytesOf = (value: unknown) => Buffer.concat(encodeState(value))
 
@@ -46,6 +47,9 @@ describe('a state that is not ours is refused', () => {
     ['raw bytes without a line', Buffer.alloc(1000, 'x')],
     ['a later version', Buffer.from('shellflip-state 2 v8 0\n')],
     ["Bun's serialisation", Buffer.from('shellflip-state 1 jsc 2\nab')],
+    ['no length', Buffer.from('shellflip-state 1 v8\nabcd')],
+    ['a length that is no number', Buffer.from('shellflip-state 1 v8 Infinity\nabcd')],
+    ['more bytes than announced', Buffer.concat([bytesOf(1), Buffer.from('x')])],
     ['bytes that V8 does not know', Buffer.from('shellflip-state 1 v8 4\nabcd')],
   ])('%s', (_, bytes) => {
     expect(refused(bytes)).toMatchObject({ code: 'ERR_SHELLFLIP_INHERITANCE' })
@@ -56,4 +60,8 @@ describe('a state that is not ours is refused', () => {
       message: expect.stringContaining('serialised by Bun, and this process is Node.js') as string,
     })
   })
+})
+
+it('a damaged state is read, called cut short, or refused by that one error', () => {
+  expect(fuzzDecoder({ decodeState, encodeState }, 1, 2000)).toBe(2000)
 })

@@ -45,7 +45,7 @@ export function decodeState(received: Buffer): DecodedState {
     }
     throw inheritance('it does not begin as a state does')
   }
-  const [magic, version, serializer = '', length] = received.toString('latin1', 0, end).split(' ')
+  const [magic, version, serializer = '', length = ''] = received.toString('latin1', 0, end).split(' ')
   if (magic !== MAGIC) throw inheritance('it does not begin as a state does')
   if (version !== VERSION) throw inheritance(`it is of version ${version}, and this release reads version ${VERSION}`)
   if (serializer !== SERIALIZER) {
@@ -54,8 +54,10 @@ export function decodeState(received: Buffer): DecodedState {
         'to change the runtime, stop and start the service once, or hand over bytes with options.lifecycle',
     )
   }
+  if (!/^\d{1,15}$/.test(length)) throw inheritance('its first line gives no length')
   const bytes = received.subarray(end + 1)
   const expected = Number(length)
+  if (bytes.length > expected) throw inheritance(`${bytes.length} bytes came, and its first line says ${expected}`)
   if (bytes.length < expected) return { cutShort: true, received: bytes.length, expected }
   try {
     return { state: deserialize(bytes), cutShort: false }

@@ -1,6 +1,7 @@
 // Throws damaged frames at a coordination socket, on several connections at once, until it is told to stop. It never
 // says a whole `Stop`, and so never ends the service; whole restarts it does say where `restarts` allows.
 import { connect, frame, RESTART, STATUS } from './coordination.mjs'
+import { generator } from './random.mjs'
 
 const LENGTHS = [0, 1, 4, 0x7f, 0xffff, 0x10000, 0x10001, 0x7fffffff, 0xffffffff]
 const BODIES = [
@@ -62,15 +63,4 @@ async function attack(socket, random, restarts) {
   }
   if (random(2) === 0) socket.end()
   if (random(2) === 0) await new Promise(setImmediate)
-}
-
-/** xorshift32: numbers below a limit. */
-function generator(seed) {
-  let state = seed >>> 0 || 1
-  return (limit) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % limit
-  }
 }
