@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// How often the generation that serves looks whether the file is still there.
-pub(super) const WATCH: Duration = Duration::from_secs(10);
+pub(super) const WATCH: Duration = Duration::from_secs(5);
 
 impl Running {
     pub(super) fn answer_clients(&mut self) {
