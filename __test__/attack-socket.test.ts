@@ -144,8 +144,8 @@ describe('one client harms no other', () => {
     const before = descriptors(pid).size
     for (let client = 0; client < 300; client++) {
       await hold(service.socket)
-      // The two that are there, 62 more, one at the door.
-      expect(descriptors(pid).size).toBeLessThanOrEqual(before + 63)
+      // 64 and one at the door, of which two may be counted already.
+      expect(descriptors(pid).size).toBeLessThanOrEqual(before + 65)
     }
     expect(await cut).toHaveLength(0)
     writeFileSync(join(service.directory, 'go'), '')
