@@ -196,7 +196,7 @@ impl<'a, E: Environment> Reader<'a, E> {
         let checked = match number::<RawFd>(value) {
             None => Err(format!("is not a descriptor: '{}'", excerpt(value))),
             Some(fd) => {
-                let checked = self.free(fd).and_then(|()| check(fd, kind)).and_then(|()| self.from_outside(fd, kind));
+                let checked = self.free(fd).and_then(|()| check(fd, kind)).and_then(|()| self.not_our_own(fd, kind));
                 checked.map(|()| fd).map_err(|why| format!("({fd}) {why}"))
             }
         };
@@ -210,7 +210,7 @@ impl<'a, E: Environment> Reader<'a, E> {
     }
 
     /// A number of another process may be one of the pipes that the runtime itself works with.
-    fn from_outside(&self, fd: RawFd, kind: Kind) -> Result<(), String> {
+    fn not_our_own(&self, fd: RawFd, kind: Kind) -> Result<(), String> {
         let pipe = matches!(kind, Kind::WritableFifo | Kind::ReadableFifo);
         if pipe && self.env.is_own_pipe(fd) { Err("is a pipe of this process itself".into()) } else { Ok(()) }
     }

@@ -116,10 +116,10 @@ impl Zoo {
         unix.listen(1).unwrap();
         let device = std::fs::File::open("/dev/null").unwrap();
         let all: [(char, OwnedFd); 7] = [
-            ('r', reading.into()),
+            ('r', reading),
             ('l', unix.into()),
             ('t', listening(Domain::IPV4)),
-            ('w', writing.into()),
+            ('w', writing),
             ('c', connected.into()),
             ('C', peer.into()),
             ('d', device.into()),

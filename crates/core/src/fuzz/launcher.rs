@@ -4,11 +4,11 @@ use shellflip_launcher::{Command, HEADER_LEN, Header, MAX_DESCRIPTORS, MAX_START
 
 /// Header and payload, and once more as a bare payload, a report and a command.
 pub fn launcher(bytes: &[u8]) {
-    if let Some((header, payload)) = bytes.split_first_chunk::<HEADER_LEN>() {
-        if let Some(header) = Header::decode(*header) {
-            assert!((3..=MAX_DESCRIPTORS).contains(&header.descriptors) && header.length <= MAX_START);
-            payload.get(..header.length).map(start);
-        }
+    if let Some((header, payload)) = bytes.split_first_chunk::<HEADER_LEN>()
+        && let Some(header) = Header::decode(*header)
+    {
+        assert!((3..=MAX_DESCRIPTORS).contains(&header.descriptors) && header.length <= MAX_START);
+        payload.get(..header.length).map(start);
     }
     start(bytes);
     if let Some(report) = bytes.first_chunk::<REPORT_LEN>().copied().and_then(Report::decode) {
