@@ -37,7 +37,7 @@ pub struct Spec {
     pub pass: Vec<OwnedFd>,
 }
 
-/// What a launcher reports. All but `Started` are final.
+/// What is heard of a new generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
     /// The program runs under this pid.
@@ -66,17 +66,21 @@ pub enum Report {
     Released,
     /// The launcher died without a word about the new generation, which may live: `kill()` still reaches it.
     Gone,
+    /// The new generation ended, and there is no launcher to tell how.
+    Ended,
 }
 
-impl From<shellflip_launcher::Report> for Report {
-    fn from(report: shellflip_launcher::Report) -> Self {
+impl Report {
+    /// `None` for what is only told to whoever may have to end the process.
+    fn of(report: shellflip_launcher::Report) -> Option<Self> {
         use shellflip_launcher::Report as Wire;
-        match report {
+        Some(match report {
+            Wire::Created { .. } => return None,
             Wire::Started { pid } => Report::Started { pid },
             Wire::Failed { stage, errno } => Report::Failed { stage: stage.name().into(), errno },
             Wire::Exited { code } => Report::Exited { code },
             Wire::Signaled { signal } => Report::Signaled { signal },
             Wire::Released => Report::Released,
-        }
+        })
     }
 }

@@ -1,7 +1,8 @@
 //! The short life between `fork` and `execve`, in the process that becomes the new generation.
 
 use crate::{Failed, sys};
-use rustix::io::{Errno, fcntl_dupfd_cloexec, write};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{Errno, fcntl_dupfd_cloexec, read, retry_on_intr, write};
 use rustix::process::{chdir, getpid};
 use shellflip_launcher::{PID_PLACEHOLDER, Stage, Start, Variable};
 use std::convert::Infallible;
@@ -15,14 +16,23 @@ pub const FAILURE_LEN: usize = 5;
 /// Where programs are looked for when the environment has no PATH; as the C library does.
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
-/// Becomes the program, or tells the launcher by `failure` why not. The program running closes that pipe.
-pub fn become_new_generation(start: Start, descriptors: Vec<OwnedFd>, failure: OwnedFd) -> ! {
+/// Becomes the program, or tells the launcher by `failure` why not. The program running closes that pipe. Nothing happens
+/// before `known` says that the old generation knows of this process; if the launcher dies first, so does this one.
+pub fn become_new_generation(start: Start, descriptors: Vec<OwnedFd>, failure: OwnedFd, known: OwnedFd) -> ! {
+    if !is_known(known) {
+        sys::exit(127)
+    }
     let Ok(failure) = above(failure, descriptors.len()) else { sys::exit(127) };
     let Err((stage, errno)) = attempt(&start, descriptors);
     let [a, b, c, d] = errno.raw_os_error().to_le_bytes();
     // Where the launcher is gone there is nobody to tell.
     let _ = write(&failure, &[stage.byte(), a, b, c, d]);
     sys::exit(127)
+}
+
+fn is_known(known: OwnedFd) -> bool {
+    let waited = retry_on_intr(|| poll(&mut [PollFd::new(&known, PollFlags::IN)], None));
+    waited.is_ok() && retry_on_intr(|| read(&known, &mut [0; 1])) == Ok(1)
 }
 
 /// Reads what came over the pipe.

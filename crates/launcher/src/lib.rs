@@ -1,9 +1,9 @@
 //! What the old generation and its launcher say to each other, over a stream socket that is the launcher's stdin.
 //!
 //! The old one sends one [`Start`] (a [`Header`], the payload, and every descriptor as SCM_RIGHTS with its first
-//! bytes), then [`Command`]s of one byte. The launcher answers with [`Report`]s; `Started` carries a pidfd where the
+//! bytes), then [`Command`]s of one byte. The launcher answers with [`Report`]s; `Created` carries a pidfd where the
 //! kernel has them. End of file from the old one means that it died: the launcher lets go of the new generation.
-//! A report other than `Started` is the launcher's last. Numbers are little-endian.
+//! A report other than `Created` and `Started` is the launcher's last. Numbers are little-endian.
 
 mod report;
 mod start;

@@ -21,6 +21,11 @@ pub enum Stage {
 /// What a launcher reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report {
+    /// The process exists and waits; it goes on only once this was sent, so that the old generation can always end it.
+    Created {
+        /// Its pid.
+        pid: u32,
+    },
     /// The program runs under this pid.
     Started {
         /// The new generation's pid.
@@ -76,6 +81,7 @@ impl Report {
     /// The report on the wire.
     pub fn encode(self) -> [u8; REPORT_LEN] {
         let (kind, number, stage) = match self {
+            Report::Created { pid } => (b'C', pid.cast_signed(), 0),
             Report::Started { pid } => (b'S', pid.cast_signed(), 0),
             Report::Failed { stage, errno } => (b'F', errno, stage.byte()),
             Report::Exited { code } => (b'E', code, 0),
@@ -91,6 +97,7 @@ impl Report {
         let [kind, a, b, c, d, stage] = bytes;
         let number = i32::from_le_bytes([a, b, c, d]);
         Some(match kind {
+            b'C' => Report::Created { pid: number.cast_unsigned() },
             b'S' => Report::Started { pid: number.cast_unsigned() },
             b'F' => Report::Failed { stage: Stage::from_byte(stage)?, errno: number },
             b'E' => Report::Exited { code: number },
@@ -109,6 +116,7 @@ mod tests {
     fn what_is_encoded_is_decoded() {
         let failed = Stage::ALL.map(|stage| Report::Failed { stage, errno: 2 });
         let others = [
+            Report::Created { pid: 1 },
             Report::Started { pid: 4_000_000 },
             Report::Exited { code: 255 },
             Report::Signaled { signal: 9 },

@@ -4,7 +4,7 @@
 use crate::{Failed, child, control, sys};
 use control::Heard;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::{Errno, read, retry_on_intr};
+use rustix::io::{Errno, read, retry_on_intr, write};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use shellflip_launcher::{Command, Report, Stage, Start};
 use std::io::stdin;
@@ -17,21 +17,27 @@ pub struct Generation {
     starting: Option<OwnedFd>,
     /// Becomes readable when a child has died.
     deaths: OwnedFd,
-    pidfd: Option<OwnedFd>,
     /// Told to let go before the program ran.
     release: bool,
 }
 
-/// Creates the process that becomes the new generation.
+/// Creates the process that becomes the new generation. It waits until the old one has been told of it: whoever kills this
+/// launcher leaves nothing behind that the old generation could not end.
 pub fn start(start: Start, descriptors: Vec<OwnedFd>) -> Result<Generation, Failed> {
     let at = |stage| move |errno| (stage, errno);
     let (deaths, died) = sys::pipe().map_err(at(Stage::Descriptors))?;
     sys::watch_children(died);
     let (starting, failure) = sys::pipe().map_err(at(Stage::Descriptors))?;
-    match sys::fork().map_err(at(Stage::Fork))? {
-        None => child::become_new_generation(start, descriptors, failure),
-        Some(pid) => Ok(Generation { pid, starting: Some(starting), deaths, pidfd: open_pidfd(pid), release: false }),
-    }
+    let (known, tell) = sys::pipe().map_err(at(Stage::Descriptors))?;
+    let Some(pid) = sys::fork().map_err(at(Stage::Fork))? else {
+        drop(tell);
+        child::become_new_generation(start, descriptors, failure, known)
+    };
+    let pid_number = pid.as_raw_pid().cast_unsigned();
+    // An old generation that has died cannot be told; then the new one goes on all the same.
+    let _ = control::report_with(Report::Created { pid: pid_number }, open_pidfd(pid).as_ref().map(AsFd::as_fd));
+    let _ = write(&tell, b"!");
+    Ok(Generation { pid, starting: Some(starting), deaths, release: false })
 }
 
 /// `None` where the kernel has no pidfd, or forbids it.
@@ -86,8 +92,7 @@ impl Generation {
         let Some(pipe) = self.starting.take() else { return Ok(None) };
         let mut failure = [0; child::FAILURE_LEN];
         if retry_on_intr(|| read(&pipe, &mut failure))? == 0 {
-            let pid = self.pid.as_raw_pid().cast_unsigned();
-            control::report_with(Report::Started { pid }, self.pidfd.take().as_ref().map(AsFd::as_fd))?;
+            control::report(Report::Started { pid: self.pid.as_raw_pid().cast_unsigned() })?;
             return Ok(None);
         }
         retry_on_intr(|| waitpid(Some(self.pid), WaitOptions::empty()))?;

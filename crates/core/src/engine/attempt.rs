@@ -111,7 +111,7 @@ impl Attempt {
             }
         };
         let launcher = async {
-            match self.launcher_gone {
+            match self.launcher_gone && !self.launcher.watches() {
                 false => self.launcher.next().await,
                 true => std::future::pending().await,
             }
@@ -124,10 +124,21 @@ impl Attempt {
         match &input {
             Input::Ready(_) => self.readiness = None,
             Input::Channel(Received::End | Received::Malformed(_)) => self.silent = true,
-            Input::Launcher(report) => self.launcher_gone = !matches!(report, Report::Started { .. }),
+            Input::Launcher(report) => self.launcher_gone |= !matches!(report, Report::Started { .. }),
             _ => {}
         }
         input
+    }
+
+    /// Whether it has ended, or speaks no more, and there is no launcher that would still say so.
+    pub fn is_lost(&self) -> bool {
+        self.launcher_gone && (self.launcher.has_ended() || (self.silent && self.peer() == Peer::Ours))
+    }
+
+    /// The launcher was told to let go and has not: it is ended instead, which leaves the new generation alone.
+    pub fn end_launcher(&mut self) {
+        self.launcher.end_launcher();
+        self.launcher_gone = true;
     }
 
     /// Everything that the channel already holds: the order of two descriptors is not the order of what was written.
@@ -216,7 +227,7 @@ impl Attempt {
         failure.during(self.phase(true))
     }
 
-    /// Ends whatever lives of it, waits until it is reaped and every descriptor is closed, then says so: in that order,
+    /// Ends whatever lives of it, waits until it has ended and every descriptor is closed, then says so: in that order,
     /// so that whoever hears of the failure finds nothing left behind.
     pub fn undo(self, done: Undone, commands: UnboundedSender<Command>) {
         let ended = self.end(&done.failure.message);
@@ -235,11 +246,11 @@ impl Attempt {
         self.launcher.kill();
         async move {
             let reaped = async {
-                while !self.launcher_gone {
+                while !self.launcher_gone || self.launcher.watches() {
                     let report = self.launcher.next().await;
                     // It may only now have a pid to be killed by.
                     self.launcher.kill();
-                    self.launcher_gone = !matches!(report, Report::Started { .. });
+                    self.launcher_gone |= !matches!(report, Report::Started { .. });
                 }
             };
             // Only a process that the kernel itself holds (uninterruptible sleep) outlasts SIGKILL by so much.

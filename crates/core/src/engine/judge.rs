@@ -7,10 +7,29 @@ use super::run::Running;
 use crate::error::{Code, Failure};
 use crate::message::Hello;
 use crate::restart::{self, Action, Reason, State};
+use crate::spawn::Report;
 use crate::successor;
 use tokio::time::Instant;
 
 impl Running {
+    /// The new generation's end shows in several places (its launcher, the channel, its pidfd), in any order: this looks
+    /// at all of them. Once it owns the service, its end is as likely its own replacement as its death: not ours to judge.
+    pub(super) fn notice_loss(&mut self) {
+        let ours = !matches!(self.restart.state(), State::Starting | State::Serving | State::Draining);
+        if let Some(attempt) = self.attempt.as_ref().filter(|attempt| ours && attempt.is_lost()) {
+            let failure = attempt.died(&Report::Gone);
+            self.step(restart::Event::NewDied(failure));
+        }
+    }
+
+    /// Our listeners have stopped, or had their time to. This is the last moment to take the service back, so it is given
+    /// to a new generation that is still there.
+    pub(super) fn yielded(&mut self) {
+        self.catch_up();
+        self.notice_loss();
+        self.step(restart::Event::Yielded);
+    }
+
     pub(super) fn time_is_up(&mut self) {
         self.deadline = None;
         let allowed = self.options.ready_timeout.unwrap_or_default().as_millis();
@@ -35,15 +54,21 @@ impl Running {
                 )
                 .during("committing")
             }
-            State::Releasing => Failure::new(
-                Code::ReadyTimeout,
-                "the launcher did not let go of the new generation within 5 s; the restart goes on without it",
-            ),
+            State::Releasing => {
+                if let Some(attempt) = &mut self.attempt {
+                    attempt.end_launcher();
+                }
+                self.catch_up();
+                self.notice_loss();
+                let text =
+                    "the launcher did not let go of the new generation within 5 s and was ended (was it stopped?)";
+                Failure::new(Code::ReadyTimeout, text)
+            }
             State::Notifying => Failure::new(
                 Code::ReadyTimeout,
                 "the service manager did not take the news of its new main process within 5 s; the restart goes on",
             ),
-            _ => Failure::new(Code::ReadyTimeout, "the event loop was blocked; its listeners close once it is not"),
+            _ => return self.yielded(),
         };
         self.step(restart::Event::Deadline(failure));
     }

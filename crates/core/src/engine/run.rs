@@ -11,7 +11,7 @@ use crate::error::{Code, Failure};
 use crate::handover::Reader;
 use crate::message::{Frame, Hello};
 use crate::notify::Notifier;
-use crate::restart::{self, Peer, Reason, Restart, State};
+use crate::restart::{self, Peer, Reason, Restart};
 use crate::spawn::Report;
 use crate::successor::{self, Successor};
 use std::collections::HashMap;
@@ -94,7 +94,10 @@ impl Running {
                     Some(command) => self.command(command),
                 },
                 Some(question) = questions.recv() => self.question(question),
-                input = attempt => self.attempted(input),
+                input = attempt => {
+                    self.attempted(input);
+                    self.notice_loss();
+                }
                 received = elder => self.elder(received),
                 () = time => self.time_is_up(),
                 _ = watch.tick() => self.watch_socket(),
@@ -135,7 +138,7 @@ impl Running {
             }
             Command::HandoverDone(Some(message)) => self.handover_failed(self.attempts, message),
             Command::HandoverFailed(attempt, message) => self.handover_failed(attempt, message),
-            Command::Released => self.step(restart::Event::Yielded),
+            Command::Released => self.yielded(),
             Command::Shutdown => self.step(restart::Event::Shutdown),
             Command::Drained(done) => self.drained(done),
             Command::Status(id, json) => self.reply_status(id, json),
@@ -195,17 +198,8 @@ impl Running {
                 let text = format!("the new generation does not speak our protocol: {malformed}");
                 self.step(restart::Event::HookFailed(Failure::new(Code::HandoverFailed, text)));
             }
-            // Once it owns the service, its end is as likely its own replacement as its death: not ours to judge.
-            Input::Channel(Received::End) if self.restart.state() == State::Draining => {
-                self.trace("the new generation has ended".into());
-            }
-            Input::Channel(Received::End) => {
-                // With a launcher its report follows; without one this is how the end shows.
-                if let Some(attempt) = self.attempt.as_ref().filter(|attempt| attempt.launcher_gone) {
-                    let failure = attempt.died(&Report::Gone);
-                    self.step(restart::Event::NewDied(failure));
-                }
-            }
+            // A launcher's report follows; without one `notice_loss` judges.
+            Input::Channel(Received::End) => self.trace("the new generation has closed the channel".into()),
             Input::Ready(true) => {
                 self.catch_up();
                 if let Some(attempt) = &mut self.attempt {
@@ -236,6 +230,8 @@ impl Running {
                 let failure = attempt.not_started(stage, *errno);
                 self.step(restart::Event::NewDied(failure));
             }
+            // Without a launcher, or with one that does not tell: `notice_loss` judges.
+            Report::Ended => {}
             Report::Exited { .. } | Report::Signaled { .. } => {
                 let failure = attempt.died(&report);
                 self.step(restart::Event::NewDied(failure));
@@ -289,6 +285,8 @@ impl Running {
         self.elder = None;
         self.trace("the old generation has ended".into());
         self.succeed(successor::Event::OldGone);
+        // Nobody else is left to say that the service is not ready yet.
+        self.answer_clients();
         (self.sink)(Event::OldGone);
     }
 }

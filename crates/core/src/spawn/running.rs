@@ -2,15 +2,26 @@
 
 use super::Report;
 use super::launcher::{Launcher, Process, send_flags};
+use crate::sys;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg, send};
 use rustix::process::{Pid, Signal, kill_process};
-use shellflip_launcher::{Command, REPORT_LEN};
+use shellflip_launcher::{Command, REPORT_LEN, Report as Wire};
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
+use tokio::time::Instant;
+
+/// How long a launcher may take to report a death that its kernel object shows already: it says how, which is worth
+/// waiting for on a loaded machine.
+const REPORT_GRACE: Duration = Duration::from_secs(2);
+/// The same for a death that we caused: there is nothing to learn, but reaping is the launcher's to do.
+const REAP_GRACE: Duration = Duration::from_millis(250);
 
 /// The new generation as its launcher reports it. Dropped: the launcher goes, the new generation is left alone.
 #[derive(Debug)]
@@ -18,9 +29,13 @@ pub struct Running {
     /// `None` once the launcher has said its last word and was reaped.
     launcher: Option<Live>,
     pid: Option<u32>,
-    pidfd: Option<OwnedFd>,
+    pidfd: Option<AsyncFd<OwnedFd>>,
     /// The new generation was reaped, so that its pid may be another's.
     ended: bool,
+    /// We have sent SIGKILL.
+    killed: bool,
+    /// When its death was seen that the launcher has not reported yet.
+    seen_dead: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -30,6 +45,8 @@ struct Live {
     unsent: Vec<u8>,
     /// A report of which only the beginning is here.
     partial: Vec<u8>,
+    /// Came with a report, and nobody took it yet.
+    pidfd: Option<OwnedFd>,
     /// Held to be reaped.
     _process: Process,
 }
@@ -38,24 +55,60 @@ impl Running {
     pub(super) fn new(launcher: Launcher) -> io::Result<Self> {
         let Launcher { process, control, unsent } = launcher;
         let control = UnixStream::from_std(control)?;
-        let live = Live { control, unsent, partial: Vec::new(), _process: process };
-        Ok(Running { launcher: Some(live), pid: None, pidfd: None, ended: false })
+        let live = Live { control, unsent, partial: Vec::new(), pidfd: None, _process: process };
+        Ok(Running { launcher: Some(live), pid: None, pidfd: None, ended: false, killed: false, seen_dead: None })
     }
 
-    /// The next report; after the final one always `Gone`. May be dropped and called again without losing any.
+    /// What is heard next. May be dropped and called again without losing anything. After the end always `Gone`.
+    ///
+    /// A launcher that does not report a death (stopped, or starved) is ended, and the report is `Ended`. So it is, where
+    /// the kernel has pidfds, after `Released` and `Gone`, once the new generation has ended.
     pub async fn next(&mut self) -> Report {
-        let Some(live) = &mut self.launcher else { return Report::Gone };
-        let report = live.next(&mut self.pidfd).await.unwrap_or(Report::Gone);
-        match report {
-            Report::Started { pid } => {
-                self.pid = Some(pid);
-                return report;
+        loop {
+            let grace = if self.killed { REAP_GRACE } else { REPORT_GRACE };
+            let Some(live) = &mut self.launcher else {
+                if !self.watches() {
+                    return Report::Gone;
+                }
+                dead(self.pidfd.as_ref()).await;
+                return self.over(Report::Ended);
+            };
+            let wire = tokio::select! {
+                biased;
+                wire = live.next() => wire,
+                () = unreported(self.pidfd.as_ref(), &mut self.seen_dead, grace) => return self.over(Report::Ended),
+            };
+            if let Some(pidfd) = live.pidfd.take() {
+                // Without it death shows by the launcher alone, as where the kernel has none.
+                self.pidfd = sys::watch(pidfd).ok();
             }
-            Report::Failed { .. } | Report::Exited { .. } | Report::Signaled { .. } => self.ended = true,
-            Report::Released | Report::Gone => {}
+            if let Some(Wire::Created { pid }) = wire {
+                self.pid = Some(pid);
+            }
+            match wire.map_or(Some(Report::Gone), Report::of) {
+                None => {}
+                Some(report @ Report::Started { .. }) => return report,
+                Some(report @ (Report::Released | Report::Gone)) => {
+                    // Reaps the launcher.
+                    self.launcher = None;
+                    return report;
+                }
+                Some(report) => return self.over(report),
+            }
         }
-        // Reaps the launcher.
+    }
+
+    /// Whether more than `Gone` may be heard once there is no launcher.
+    pub fn watches(&self) -> bool {
+        self.pidfd.is_some() && !self.ended
+    }
+
+    fn over(&mut self, report: Report) -> Report {
         self.launcher = None;
+        self.ended = true;
+        if matches!(report, Report::Failed { .. }) {
+            (self.pid, self.pidfd) = (None, None);
+        }
         report
     }
 
@@ -65,6 +118,7 @@ impl Running {
         if self.ended {
             return;
         }
+        self.killed = true;
         match &mut self.launcher {
             Some(live) if self.pidfd.is_none() => live.command(Command::Kill),
             _ => self.signal(Signal::KILL),
@@ -78,6 +132,11 @@ impl Running {
         }
     }
 
+    /// Ends the launcher, which was told to let go and did not. The new generation is left alone.
+    pub fn end_launcher(&mut self) {
+        self.launcher = None;
+    }
+
     /// Asks the launcher to let go: `next()` then reports `Released`, or how the new generation had ended by then.
     pub fn release(&mut self) {
         if let Some(live) = &mut self.launcher {
@@ -85,20 +144,28 @@ impl Running {
         }
     }
 
-    /// The new generation's pid, from `Started` on.
+    /// The new generation's pid, as soon as it exists.
     pub fn pid(&self) -> Option<u32> {
         self.pid
     }
 
-    /// The new generation's pidfd, from `Started` on, where the kernel has them. Readable once it has ended.
+    /// The new generation's pidfd, as soon as it exists, where the kernel has them. Readable once it has ended.
     pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
-        self.pidfd.as_ref().map(AsFd::as_fd)
+        self.pidfd.as_ref().map(|pidfd| pidfd.get_ref().as_fd())
+    }
+
+    /// Whether the new generation has ended, as far as can be told without waiting.
+    pub fn has_ended(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // pidfd_open(2): readable once the process has ended.
+        self.ended
+            || self.pidfd().is_some_and(|pidfd| poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&now)) == Ok(1))
     }
 
     /// By pidfd, or by pid where there is none. Fails only where it has ended.
     fn signal(&self, signal: Signal) {
         #[cfg(target_os = "linux")]
-        if let Some(pidfd) = &self.pidfd {
+        if let Some(pidfd) = self.pidfd() {
             let _ = rustix::process::pidfd_send_signal(pidfd, signal);
             return;
         }
@@ -122,8 +189,8 @@ impl Live {
     }
 
     /// `None` at the end of the stream, or of sense. All progress is kept in `self`, none across an await.
-    async fn next(&mut self, pidfd: &mut Option<OwnedFd>) -> Option<Report> {
-        let Live { control: socket, unsent, partial, .. } = self;
+    async fn next(&mut self) -> Option<Wire> {
+        let Live { control: socket, unsent, partial, pidfd, .. } = self;
         let work = || {
             match flush(socket, unsent) {
                 // A launcher that is gone may have left a last word.
@@ -133,8 +200,24 @@ impl Live {
             Ok(receive(socket, partial, pidfd)?)
         };
         let report = socket.async_io(Interest::READABLE | Interest::WRITABLE, work).await.ok()??;
-        shellflip_launcher::Report::decode(report).map(Report::from)
+        Wire::decode(report)
     }
+}
+
+/// Resolves once the new generation has ended; never where nothing tells.
+async fn dead(pidfd: Option<&AsyncFd<OwnedFd>>) {
+    match pidfd {
+        // Fails only when the runtime ends.
+        Some(pidfd) if pidfd.readable().await.is_ok() => {}
+        _ => std::future::pending().await,
+    }
+}
+
+/// Resolves once the new generation's death has gone unreported for so long.
+async fn unreported(pidfd: Option<&AsyncFd<OwnedFd>>, since: &mut Option<Instant>, grace: Duration) {
+    dead(pidfd).await;
+    let since = *since.get_or_insert_with(Instant::now);
+    tokio::time::sleep_until(since + grace).await;
 }
 
 /// Sends what the socket takes.

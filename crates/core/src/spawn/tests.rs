@@ -12,6 +12,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::{Command, Stdio};
 
 mod environment;
+mod faults;
 mod life;
 
 /// A shell that runs this.
