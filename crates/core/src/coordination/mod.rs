@@ -18,6 +18,7 @@ pub use client::{CONNECT_TIMEOUT, Client};
 pub use frame::{MAX_ANSWER, MAX_QUESTION};
 pub use path::{Search, default_path, discover, explicit_path};
 pub use probe::{Probe, probe};
+pub(crate) use server::Waiter;
 pub use server::{MAX_CLIENTS, SILENCE, Server, Unanswered};
 pub use session::{Connected, Restarted, Session, restart_blocking};
 

@@ -39,14 +39,15 @@ impl Unanswered {
         let _ = self.0.subscribe().wait_for(|&count| count == 0).await;
     }
 
-    fn one(&self) -> Waiter {
+    /// One more, until what is returned is dropped.
+    pub(crate) fn one(&self) -> Waiter {
         self.0.send_modify(|count| *count += 1);
         Waiter(self.clone())
     }
 }
 
 /// Counts one client until it is dropped.
-struct Waiter(Unanswered);
+pub(crate) struct Waiter(Unanswered);
 
 impl Drop for Waiter {
     fn drop(&mut self) {

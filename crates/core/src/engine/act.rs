@@ -12,6 +12,7 @@ use crate::message::{Drainer, Frame, Hello};
 use crate::notify::NEXT;
 use crate::restart::{self, Action, Peer, Reason, State};
 use crate::spawn;
+use crate::successor;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -151,7 +152,7 @@ impl Running {
         self.deadline = None;
         lock(&self.shared.view).preparing = None;
         let asker = std::mem::replace(&mut self.asker, Asker::Nobody);
-        let undone = Undone { asker, failure, duration_ms: self.elapsed() };
+        let undone = Undone { asker, failure, duration_ms: self.elapsed(), _last_words: self.unanswered.one() };
         match self.attempt.take() {
             Some(attempt) => attempt.undo(undone, self.commands.clone()),
             None => self.rolled_back(undone),
@@ -201,9 +202,11 @@ impl Running {
     /// What belongs to the service ends with it, unless another generation has it now.
     pub(super) fn end(&mut self) {
         let service_ends = match (self.draining, self.restart.state()) {
+            // One that was told to end before it was adopted: what is left is the old one's.
+            (Some(_), _) if self.successor.state() != successor::State::Owning && self.successor.has_old() => false,
             (Some(reason), _) => reason == Reason::Shutdown,
             // The application called process.exit().
-            (None, State::Serving) => true,
+            (None, State::Serving | State::Preparing) => true,
             (None, State::Starting) => !self.successor.has_old(),
             // The new generation goes on without us.
             (None, _) => false,

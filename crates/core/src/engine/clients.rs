@@ -1,7 +1,7 @@
 //! Who asked for a restart, and how they are answered.
 
 use super::{Event, Sink};
-use crate::coordination::Answer;
+use crate::coordination::{Answer, Waiter};
 use crate::error::Failure;
 use tokio::sync::oneshot;
 
@@ -54,4 +54,6 @@ pub(crate) struct Undone {
     pub asker: Asker,
     pub failure: Failure,
     pub duration_ms: u64,
+    /// A process that ends meanwhile waits for it, as for any client.
+    pub _last_words: Waiter,
 }
