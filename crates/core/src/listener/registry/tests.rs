@@ -276,3 +276,48 @@ fn a_new_release_may_ask_for_another_mode() {
     second.claim(&Request { mode: Some(0o666), ..unix(&path) }).unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666);
 }
+
+#[test]
+fn what_was_stopped_is_reclaimed_by_name_and_accepts_what_came_meanwhile() {
+    let mut registry = Registry::default();
+    let claim = registry.claim(&named("web", tcp(0))).unwrap();
+    let port = port(&claim);
+    let mut next = next_generation(&mut registry);
+    next.claim(&named("web", tcp(0))).unwrap();
+    // The runtime has closed its copy, and the next generation dies.
+    drop((claim, next));
+    let client = TcpStream::connect((HERE, port)).unwrap();
+    let again = registry.reclaim("web").unwrap();
+    assert_eq!((again.name.as_str(), again.address.clone()), ("web", Address::Tcp { ip: HERE, port }));
+    assert!(rustix::io::fcntl_getfd(&again.fd).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
+    let (_, peer) = TcpListener::from(again.fd).accept().unwrap();
+    assert_eq!(peer, client.local_addr().unwrap());
+}
+
+#[test]
+fn a_reclaimed_unix_socket_still_has_its_file_and_removes_it_at_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let mut registry = Registry::default();
+    drop(registry.claim(&named("web", unix(&path))).unwrap());
+    drop(next_generation(&mut registry));
+    let again = registry.reclaim("web").unwrap();
+    UnixStream::connect(&path).unwrap();
+    drop(again);
+    registry.end();
+    assert!(!path.exists());
+}
+
+#[test]
+fn only_what_is_in_use_is_reclaimed() {
+    let (mut registry, [_]) = registry([("web", Source::Generation)]);
+    let refused = |registry: &Registry| registry.reclaim("web").unwrap_err();
+    assert_eq!(refused(&registry).code, Some(Code::Listener), "inherited, and nobody has claimed it");
+    registry.claim(&named("web", tcp(0))).unwrap();
+    registry.reclaim("web").unwrap();
+    registry.drop_listener("web");
+    assert!(refused(&registry).message.contains("'web'"), "the application closed it");
+    registry.claim(&named("web", tcp(0))).unwrap();
+    registry.release();
+    assert_eq!(refused(&registry).code, Some(Code::Listener), "it is the next generation's");
+}
