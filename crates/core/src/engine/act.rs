@@ -135,6 +135,9 @@ impl Running {
 
     fn complete(&mut self) {
         self.deadline = None;
+        // As long as anybody holds them, sockets that nobody accepts on let clients wait instead of telling them so.
+        lock(&self.shared.view).socket = None;
+        self.bound = None;
         let Some(attempt) = &self.attempt else { return };
         match attempt.peer() {
             Peer::Ours => lock(&self.shared.registry).release(),

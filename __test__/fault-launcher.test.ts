@@ -1,0 +1,231 @@
+/**
+ * The launcher is killed or stopped, at every moment of a restart. Until the new generation is committed that fails the
+ * restart; from then on it is as good as let go. Nothing is left of it, and no process that it started.
+ */
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import {
+  askRestart,
+  eventOf,
+  expectWhole,
+  inPhase,
+  launcherOf,
+  serving,
+  status,
+  stop,
+  tell,
+} from './support/generations'
+import { expectNothingLeft, snapshot } from './support/leftovers'
+import { gone, look, until } from './support/processes'
+import { exitOf } from './support/reaper'
+
+/** A service that has failed to restart once, so that what is made once is made. */
+async function servingAfterFailure() {
+  const old = await serving('ready-when-told.mjs')
+  const asked = askRestart(old.service)
+  const { pid } = await eventOf(old.service, 'listening', 2)
+  process.kill(pid, 'SIGKILL')
+  expect((await asked).code).toBe(1)
+  await old.service.event('failed')
+  return { old, before: snapshot(old.pid) }
+}
+
+describe('the launcher is killed', () => {
+  it('while the new generation starts: that is ended with it, and the old one goes on', async () => {
+    const { old, before } = await servingAfterFailure()
+    const { service, pid } = old
+    const asked = askRestart(service)
+    const second = await eventOf(service, 'listening', 2)
+    process.kill(launcherOf(second.pid), 'SIGKILL')
+    const { code, said } = await asked
+    expect(code).toBe(1)
+    expect(said).toMatchObject({ ok: false, code: 'ERR_SHELLFLIP_SPAWN_FAILED' })
+    expect(said.message).toMatch(/^the launcher ended without a report \(killed\?\)/)
+    expect(look(second.pid)?.state ?? 'Z').toBe('Z')
+    expect(await exitOf(service, second.pid)).toMatchObject({ signal: 9 })
+    expect(await service.event('failed')).toMatchObject({ pid, code: 'ERR_SHELLFLIP_SPAWN_FAILED' })
+    await expectNothingLeft(before)
+    tell(service, 'go')
+    await expectWhole(old, { pid, generation: 1 })
+  })
+
+  it('when COMMIT is sent: it is as good as let go', async () => {
+    const old = await serving('commits-when-told.mjs')
+    const { service, pid } = old
+    const asked = askRestart(service)
+    const second = await eventOf(service, 'blocked', 2)
+    await inPhase(service, 'committing')
+    const launcher = launcherOf(second.pid)
+    process.kill(launcher, 'SIGKILL')
+    await gone(launcher)
+    tell(service, 'go')
+    expect(await asked).toMatchObject({ code: 0, said: { ok: true, ...second } })
+    expect(await exitOf(service, pid)).toMatchObject({ code: 0, signal: 0 })
+    await expectWhole(old, second)
+  })
+
+  it('when COMMIT is sent, and then the new generation dies: the old one goes on', async () => {
+    const old = await serving('commits-when-told.mjs')
+    const { service, pid } = old
+    const asked = askRestart(service)
+    const second = await eventOf(service, 'blocked', 2)
+    await inPhase(service, 'committing')
+    const launcher = launcherOf(second.pid)
+    process.kill(launcher, 'SIGKILL')
+    await gone(launcher)
+    process.kill(second.pid, 'SIGKILL')
+    expect(await asked).toMatchObject({ code: 1, said: { ok: false, code: 'ERR_SHELLFLIP_GENERATION_EXITED' } })
+    tell(service, 'go')
+    await expectWhole(old, { pid, generation: 1 })
+  })
+
+  it('when it is to let go: it is as good as let go', async () => {
+    const old = await serving('ready-when-told.mjs')
+    const { service, pid } = old
+    const asked = askRestart(service)
+    const second = await eventOf(service, 'listening', 2)
+    const launcher = launcherOf(second.pid)
+    await stop(launcher)
+    tell(service, 'go')
+    await inPhase(service, 'taking over')
+    process.kill(launcher, 'SIGKILL')
+    expect(await asked).toMatchObject({ code: 0, said: { ok: true, ...second } })
+    expect(await exitOf(service, pid)).toMatchObject({ code: 0, signal: 0 })
+    await expectWhole(old, second)
+  })
+
+  it('in the microseconds around the start of the new one: no restart hangs, and no process is left', async () => {
+    const { old } = await servingAfterFailure()
+    const { service, pid } = old
+    tell(service, 'go')
+    let current = { pid, generation: 1 }
+    let failures = 0
+    for (let round = 0; round < 12; round++) {
+      const before = snapshot(current.pid)
+      const asked = askRestart(service)
+      await killLauncher(current.pid, round * 150)
+      const { code, said } = await asked
+      if (code === 0) {
+        await service.gone(current.pid)
+        current = { pid: said.pid, generation: said.generation }
+        continue
+      }
+      failures++
+      expect([code, said.code]).toEqual([1, 'ERR_SHELLFLIP_SPAWN_FAILED'])
+      await service.event('failed')
+      expect(await old.ask()).toEqual(current)
+      // A later generation makes in its first restart what is made once.
+      if (current.pid === pid) await expectNothingLeft(before)
+      else await until(() => service.processes().length === 2, 'the reaper and one generation')
+    }
+    expect(failures, 'every launcher had let go already').toBeGreaterThan(0)
+    await expectWhole(old, current)
+  })
+})
+
+/** Kills the launcher so many microseconds after it is seen; it may be too late. */
+async function killLauncher(parent: number, microseconds: number): Promise<void> {
+  const deadline = performance.now() + 10_000
+  for (;;) {
+    const launcher = children(parent).find((pid) => look(pid)?.command === 'shellflip-launcher')
+    if (launcher !== undefined) {
+      const moment = performance.now() + microseconds / 1000
+      while (performance.now() < moment);
+      try {
+        process.kill(launcher, 'SIGKILL')
+      } catch {
+        // It has let go and is gone.
+      }
+      return
+    }
+    expect(performance.now(), 'no launcher was seen').toBeLessThan(deadline)
+    // The command that asks for the restart is this process's to start.
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+/** The children of all its threads. */
+function children(pid: number): number[] {
+  const list = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim()
+  return list === '' ? [] : list.split(' ').map(Number)
+}
+
+describe('the launcher is stopped', () => {
+  it('when it is to let go: after 5 s it is ended, and the restart is through', async () => {
+    const old = await serving('ready-when-told.mjs')
+    const { service, pid } = old
+    const asked = askRestart(service)
+    const second = await eventOf(service, 'listening', 2)
+    const launcher = launcherOf(second.pid)
+    await stop(launcher)
+    tell(service, 'go')
+    expect(await asked).toMatchObject({ code: 0, said: { ok: true, ...second } })
+    expect(look(launcher)).toBeUndefined()
+    await service.line(/the launcher did not let go of the new generation within 5 s and was ended/)
+    expect(await exitOf(service, pid)).toMatchObject({ code: 0, signal: 0 })
+    await expectWhole(old, second)
+  })
+
+  it('and the new generation dies: that is noticed without it', async () => {
+    const { old, before } = await servingAfterFailure()
+    const { service, pid } = old
+    const asked = askRestart(service)
+    const second = await eventOf(service, 'listening', 2)
+    const launcher = launcherOf(second.pid)
+    await stop(launcher)
+    process.kill(second.pid, 'SIGKILL')
+    expect(await asked).toMatchObject({ code: 1, said: { ok: false, code: 'ERR_SHELLFLIP_GENERATION_EXITED' } })
+    expect(look(launcher)).toBeUndefined()
+    await expectNothingLeft(before)
+    tell(service, 'go')
+    await expectWhole(old, { pid, generation: 1 })
+  })
+
+  it('and the new generation dies when it serves already: the old one goes on', async () => {
+    const old = await serving('ready-when-told.mjs')
+    const { service, pid } = old
+    const asked = askRestart(service)
+    const second = await eventOf(service, 'listening', 2)
+    const launcher = launcherOf(second.pid)
+    await stop(launcher)
+    tell(service, 'go')
+    await eventOf(service, 'ready', 2)
+    await inPhase(service, 'taking over')
+    process.kill(second.pid, 'SIGKILL')
+    expect(await asked).toMatchObject({ code: 1, said: { ok: false, code: 'ERR_SHELLFLIP_GENERATION_EXITED' } })
+    expect(look(launcher)).toBeUndefined()
+    await expectWhole(old, { pid, generation: 1 })
+  })
+
+  it('and the service is told to end: both are ended, and it exits', async () => {
+    const old = await serving('ready-when-told.mjs')
+    const { service, pid } = old
+    const asked = askRestart(service)
+    const second = await eventOf(service, 'listening', 2)
+    const launcher = launcherOf(second.pid)
+    await stop(launcher)
+    service.signal('SIGTERM', pid)
+    expect(await asked).toMatchObject({ code: 1, said: { ok: false, code: 'ERR_SHELLFLIP_DRAINING' } })
+    expect(await exitOf(service, pid)).toEqual({ pid, code: 0, signal: 0 })
+    expect(await exitOf(service, second.pid)).toMatchObject({ signal: 9 })
+    // The reaper ends when nothing is left: no launcher, stopped or not.
+    expect((await service.firstExit).code).toBe(0)
+    await service.clean()
+  })
+
+  it('and goes on in time: nobody notices', async () => {
+    const old = await serving('ready-when-told.mjs')
+    const { service, pid } = old
+    const asked = askRestart(service)
+    const second = await eventOf(service, 'listening', 2)
+    const launcher = launcherOf(second.pid)
+    await stop(launcher)
+    tell(service, 'go')
+    await inPhase(service, 'taking over')
+    expect(await status(service)).toMatchObject({ pid, phase: 'restarting' })
+    process.kill(launcher, 'SIGCONT')
+    expect(await asked).toMatchObject({ code: 0, said: { ok: true, ...second } })
+    await expectWhole(old, second)
+    expect(service.output.text()).not.toContain('ShellflipWarning')
+  })
+})

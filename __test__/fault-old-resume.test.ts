@@ -1,0 +1,79 @@
+/**
+ * The new generation dies when it has been adopted, before the old one has stopped accepting: the old one is the service
+ * again. And right after: nobody is, and the old one ends what it has.
+ */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { askRestart, eventOf, expectWhole, type Serving, serving, status, tell } from './support/generations'
+import { get } from './support/http'
+import { expectNothingLeft, snapshot } from './support/leftovers'
+import { exitOf } from './support/reaper'
+
+/** The old one has 250 ms to stop; a machine that is too slow for the new one to die in that time gets another try. */
+const TRIES = 5
+
+/** The new one dies as the old one, whose loop is blocked, waits to stop. Null if the old one had given the service away. */
+async function takenBack(old: Serving): Promise<true | null> {
+  const { service, pid, port } = old
+  const before = snapshot(pid)
+  const asked = askRestart(service)
+  const second = await eventOf(service, 'listening', 2)
+  const blocked = get({ port }, '/block')
+  await service.event('blocked')
+  tell(service, 'go')
+  expect(await exitOf(service, second.pid)).toMatchObject({ signal: 9 })
+  const { code, said } = await asked
+  // It answers although its loop is blocked: the socket is its own again.
+  const inTime = code === 1
+  if (inTime) {
+    expect(said).toMatchObject({ ok: false, code: 'ERR_SHELLFLIP_GENERATION_EXITED' })
+    expect(await status(service)).toMatchObject({ pid, generation: 1, phase: 'blocked' })
+  }
+  tell(service, 'unblock')
+  expect(JSON.parse((await blocked).body)).toEqual({ pid, generation: 1 })
+  if (!inTime) {
+    expect(await exitOf(service, pid)).toEqual({ pid, code: 0, signal: 0 })
+    return null
+  }
+  expect(await service.event('failed')).toMatchObject({ pid, code: 'ERR_SHELLFLIP_GENERATION_EXITED' })
+  expect(await old.ask()).toEqual({ pid, generation: 1 })
+  await expectNothingLeft(before)
+  return true
+}
+
+it('a new generation that dies when it is adopted is taken back from, and the old one accepts on all its listeners', async () => {
+  for (let round = 1; ; round++) {
+    const old = await serving('dies-when-adopted.mjs')
+    const { service, pid } = old
+    // What is made once is made: the launcher's image, the epoll descriptors.
+    writeFileSync(join(service.directory, 'fail'), '')
+    expect((await askRestart(service)).code).toBe(1)
+    await service.event('failed')
+    if ((await takenBack(old)) === null) {
+      expect(round, 'too slow, every time').toBeLessThan(TRIES)
+      await service.clean()
+      continue
+    }
+    writeFileSync(join(service.directory, 'live'), '')
+    await expectWhole(old, { pid, generation: 1 })
+    return
+  }
+})
+
+it('a new generation that dies when the restart is complete is not taken back from: the old one drains and ends', async () => {
+  const old = await serving('drains-until-told.mjs')
+  const { service, pid, port } = old
+  const held = get({ port }, '/hold')
+  await service.event('held')
+  const { said } = await askRestart(service)
+  service.signal('SIGKILL', said.pid)
+  expect(await exitOf(service, said.pid)).toMatchObject({ signal: 9 })
+  // Nobody serves: whoever supervises the service starts it anew.
+  expect((await askRestart(service)).code).toBe(3)
+  await expect(old.ask()).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  tell(service, 'answer')
+  expect(JSON.parse((await held).body)).toEqual({ pid, generation: 1 })
+  expect(await exitOf(service, pid)).toEqual({ pid, code: 0, signal: 0 })
+  expect((await service.firstExit).code).toBe(0)
+})
