@@ -5,6 +5,7 @@
 
 use crate::message::{Frame, Malformed, decode};
 use crate::sys;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, sendmsg, shutdown, socketpair,
@@ -142,6 +143,13 @@ impl Incoming {
         let _ = shutdown(self.socket.get_ref().as_fd(), Shutdown::Read);
     }
 
+    /// Whether the other side has closed or died, which after `stop_listening` no read tells.
+    pub fn hung_up(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut polled = [PollFd::new(self.socket.get_ref(), PollFlags::empty())];
+        poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().intersects(PollFlags::HUP)
+    }
+
     /// False at the end of the stream: closed, or broken by the other side's death with our bytes unread (unix(7)).
     fn take(&mut self, read: io::Result<(Vec<u8>, Vec<OwnedFd>)>) -> bool {
         let Ok((bytes, descriptors)) = read else { return false };
@@ -254,6 +262,9 @@ mod tests {
         );
         assert!(!send_now(new.as_fd(), &Frame::Serving), "what comes later is refused");
         assert!(matches!(old.arrived(), Some(Received::End)));
+        assert!(!old.hung_up(), "it is we who have stopped");
+        drop(new);
+        assert!(old.hung_up());
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use crate::error::{Code, Failure};
 use crate::message::{Drainer, Frame, Hello};
 use crate::notify::NEXT;
 use crate::restart::{self, Action, Peer, Reason, State};
-use crate::spawn;
+use crate::spawn::{self, Report};
 use crate::successor;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,12 +43,7 @@ impl Running {
                     self.within(STEP_TIMEOUT);
                 }
                 Action::Notify => self.notify(),
-                Action::Adopt => {
-                    self.server = None;
-                    self.send(Frame::Adopted);
-                    self.within(YIELD_TIMEOUT);
-                    (self.sink)(Event::Release);
-                }
+                Action::Adopt => self.adopt(),
                 Action::Complete => self.complete(),
                 Action::RollBack(failure) => self.roll_back(failure),
                 Action::TakeBack(failure) => self.take_back(failure),
@@ -133,6 +128,18 @@ impl Running {
         let _ = self.notifier.send(&format!("{NEXT}={pid}"));
     }
 
+    /// A new generation that is about to end does not hear it any more, and has settled that it is not the service.
+    fn adopt(&mut self) {
+        let Some(attempt) = self.attempt.as_ref() else { return };
+        if !attempt.send_now(&Frame::Adopted) {
+            let failure = attempt.died(&Report::Gone);
+            return self.step(restart::Event::NewDied(failure));
+        }
+        self.server = None;
+        self.within(YIELD_TIMEOUT);
+        (self.sink)(Event::Release);
+    }
+
     fn complete(&mut self) {
         self.deadline = None;
         // As long as anybody holds them, sockets that nobody accepts on let clients wait instead of telling them so.
@@ -204,8 +211,9 @@ impl Running {
 
     /// What belongs to the service ends with it, unless another generation has it now.
     pub(super) fn end(&mut self) {
+        self.settle_adoption();
         let service_ends = match (self.draining, self.restart.state()) {
-            // One that was told to end before it was adopted: what is left is the old one's.
+            // What is left is the old one's, which will learn that this one ends unadopted.
             (Some(_), _) if self.successor.state() != successor::State::Owning && self.successor.has_old() => false,
             (Some(reason), _) => reason == Reason::Shutdown,
             // The application called process.exit().

@@ -130,6 +130,11 @@ impl Attempt {
         input
     }
 
+    /// Sends the word whose arrival counts. False: it hears nothing any more. One of the crate has no ears, and is spared.
+    pub fn send_now(&self, frame: &Frame) -> bool {
+        send_now(self.end.as_fd(), frame) || self.peer() == Peer::Crate
+    }
+
     /// Whether it has ended, or speaks no more, and there is no launcher that would still say so.
     pub fn is_lost(&self) -> bool {
         self.launcher_gone && (self.launcher.has_ended() || (self.silent && self.peer() == Peer::Ours))

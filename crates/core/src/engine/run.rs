@@ -263,7 +263,7 @@ impl Running {
         }
     }
 
-    fn elder(&mut self, received: Received) {
+    pub(super) fn elder(&mut self, received: Received) {
         match received {
             Received::Frame(Frame::Commit, _) => self.succeed(successor::Event::Commit),
             Received::Frame(Frame::Adopted, _) => self.succeed(successor::Event::Adopted),
