@@ -12,7 +12,6 @@ use crate::message::{Drainer, Frame, Hello};
 use crate::notify::NEXT;
 use crate::restart::{self, Action, Peer, Reason, State};
 use crate::spawn::{self, Report};
-use crate::successor;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -207,27 +206,6 @@ impl Running {
             let _ = tokio::time::timeout(LAST_WORDS, unanswered.none()).await;
             let _ = done.send(());
         });
-    }
-
-    /// What belongs to the service ends with it, unless another generation has it now.
-    pub(super) fn end(&mut self) {
-        self.settle_adoption();
-        let service_ends = match (self.draining, self.restart.state()) {
-            // What is left is the old one's, which will learn that this one ends unadopted.
-            (Some(_), _) if self.successor.state() != successor::State::Owning && self.successor.has_old() => false,
-            (Some(reason), _) => reason == Reason::Shutdown,
-            // The application called process.exit().
-            (None, State::Serving | State::Preparing) => true,
-            (None, State::Starting) => !self.successor.has_old(),
-            // The new generation goes on without us.
-            (None, _) => false,
-        };
-        if service_ends {
-            self.server = None;
-            lock(&self.shared.view).socket = None;
-            self.bound.take().map(Bound::unlink);
-            lock(&self.shared.registry).end();
-        }
     }
 
     pub(super) fn own(&mut self, announce: bool) {

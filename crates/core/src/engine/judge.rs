@@ -4,7 +4,6 @@ use super::Event;
 use super::attempt::Attempt;
 use super::clients::Asker;
 use super::run::Running;
-use crate::channel::Received;
 use crate::error::{Code, Failure};
 use crate::message::Hello;
 use crate::restart::{self, Action, Reason, State};
@@ -29,22 +28,6 @@ impl Running {
         self.catch_up();
         self.notice_loss();
         self.step(restart::Event::Yielded);
-    }
-
-    /// This generation is about to end. Whether it is the service is settled now: ADOPTED has come, or fails at its sender,
-    /// who goes on. Two could else leave the service's files to each other.
-    pub(super) fn settle_adoption(&mut self) {
-        if self.successor.state() == successor::State::Owning {
-            return;
-        }
-        let Some(mut elder) = self.elder.take() else { return };
-        elder.incoming.stop_listening();
-        while let Some(received @ Received::Frame(..)) = elder.incoming.arrived() {
-            self.elder(received);
-        }
-        if elder.incoming.hung_up() {
-            self.elder(Received::End);
-        }
     }
 
     pub(super) fn time_is_up(&mut self) {

@@ -7,6 +7,7 @@
 mod act;
 mod attempt;
 mod clients;
+mod ending;
 mod event;
 mod handover;
 mod judge;
