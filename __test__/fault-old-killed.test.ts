@@ -78,6 +78,9 @@ describe('the old generation is killed', () => {
     await service.event('starting')
     const second = { pid: (await service.event('starting')).pid, generation: 2 }
     expect(second.pid).not.toBe(pid)
+    await service.event('handing over')
+    // Each answer comes after everything that the event loop had given the engine before: the pipe has its first bytes.
+    for (let turn = 0; turn < 2; turn++) await status(service)
     await killed(old, asked)
     tell(service, 'go')
     const [, came = '', all] = await service.line(
