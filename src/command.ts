@@ -56,11 +56,11 @@ export function thisProcessAgain(options: CommandOptions = {}, start: Origin = o
   const cwd = directoryFor(command, start)
   const environment = environmentFor(options, cwd)
   if (command !== undefined) {
-    const file = findProgram(command.file, cwd, environment.get('PATH'))
+    const file = findProgram(command.file, cwd, environment.get('PATH'), 'correct')
     return { file, args: [command.file, ...command.args], environment: entries(environment), cwd }
   }
   if (start.script !== null && start.scriptFound) mustExist(resolve(cwd, start.script), 'script')
-  const file = findProgram(start.program, cwd, undefined)
+  const file = findProgram(start.program, cwd, undefined, 'set')
   return { file, args: [file, ...argumentsAgain(start)], environment: entries(environment), cwd }
 }
 
@@ -156,7 +156,7 @@ function mustExist(path: string, what: string) {
   }
 }
 
-function findProgram(program: string, cwd: string, path: string | undefined): string {
+function findProgram(program: string, cwd: string, path: string | undefined, remedy: 'set' | 'correct'): string {
   const folders = program.includes('/') ? [''] : (path ?? '').split(delimiter)
   let reason: unknown
   for (const folder of folders) {
@@ -170,7 +170,7 @@ function findProgram(program: string, cwd: string, path: string | undefined): st
   }
   const where = program.includes('/') ? resolve(cwd, program) : `${program}, looked for in PATH (${path ?? 'not set'}),`
   const why = (reason as NodeJS.ErrnoException | undefined)?.code ?? 'not a file'
-  throw missing(`the program ${where} cannot be run (${why}): put it back, or set the option command`, reason)
+  throw missing(`the program ${where} cannot be run (${why}): put it back, or ${remedy} the option command`, reason)
 }
 
 function missing(message: string, cause?: unknown): ShellflipError {

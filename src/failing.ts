@@ -5,7 +5,15 @@ import { native } from './native'
 
 /** What an uncaught error is called in the answer to whoever asked for the restart. */
 export function nameError(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${messageOf(error)}` : messageOf(error)
+  // What Node makes of a rejection with something that is no error; its text explains rejections, at length.
+  if (error instanceof Error && (error as NodeJS.ErrnoException).code === 'ERR_UNHANDLED_REJECTION') {
+    const [, reason] = /with the reason "(.*)"/s.exec(error.message) ?? []
+    return `unhandled rejection: ${reason ?? error.message}`
+  }
+  if (!(error instanceof Error)) return messageOf(error)
+  // Where it is stands in the stack alone, in front of the message.
+  const [, where] = error instanceof SyntaxError ? (/^(\S.*:\d+)\n/.exec(error.stack ?? '') ?? []) : []
+  return `${error.name}: ${messageOf(error)}${where === undefined ? '' : ` (${where})`}`
 }
 
 const onUncaught = (error: unknown): void => native?.failing(nameError(error))

@@ -3,13 +3,16 @@
 use crate::{Code, Failure};
 use rustix::io::Errno;
 use std::ffi::OsStr;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 
 /// Where there is nothing better to say.
 const GOES_ON: &str = "the service goes on as it was";
 
 /// The failure of a `Report::Failed`, for the program and directory that were asked for.
 pub fn failed(stage: &str, errno: i32, file: &OsStr, cwd: &OsStr) -> Failure {
+    let interpreter = missing_interpreter(stage, errno, Path::new(file));
     let (file, cwd) = (file.display(), cwd.display());
     let error = io::Error::from_raw_os_error(errno);
     let (what, syscall, advice) = match (stage, Errno::from_raw_os_error(errno)) {
@@ -17,6 +20,11 @@ pub fn failed(stage: &str, errno: i32, file: &OsStr, cwd: &OsStr) -> Failure {
             format!("cannot enter the working directory {cwd}"),
             "chdir",
             "create it again, or name another one in command.cwd",
+        ),
+        ("exec", Errno::NOENT) if interpreter.is_some() => (
+            format!("the program {file} needs {}, which does not exist", interpreter.unwrap_or_default()),
+            "execve",
+            "install that, or mend the first line of the script",
         ),
         ("exec", Errno::NOENT) => (
             format!("the program {file} does not exist"),
@@ -48,6 +56,18 @@ pub fn failed(stage: &str, errno: i32, file: &OsStr, cwd: &OsStr) -> Failure {
         (_, errno) => ("cannot pass descriptors to the new generation".into(), "dup2", advice(errno)),
     };
     system(&what, syscall, &error, advice)
+}
+
+/// What a program that exists cannot run without: the kernel says ENOENT of both.
+fn missing_interpreter(stage: &str, errno: i32, file: &Path) -> Option<String> {
+    if stage != "exec" || errno != Errno::NOENT.raw_os_error() || !file.is_file() {
+        return None;
+    }
+    let mut head = [0; 256];
+    let read = File::open(file).and_then(|mut file| file.read(&mut head)).unwrap_or(0);
+    let line = head[..read].split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let named = line.strip_prefix(b"#!").map(|rest| String::from_utf8_lossy(rest).trim().to_owned());
+    Some(named.map_or_else(|| "a dynamic loader".into(), |named| format!("the interpreter {named}")))
 }
 
 /// The launcher itself could not be started.
