@@ -86,13 +86,13 @@ export class Conductor<State> {
         this.#onFailed(fromNativeInFull(event.failure))
         break
       case 'prepare':
-        void this.restarts.prepare(event.generation)
+        void this.restarts.prepare(event.attempt, event.generation)
         break
       case 'restarting':
         this.restarts.onStarted(event.pid)
         break
       case 'handover':
-        void this.restarts.sender.send()
+        void this.restarts.sender.send(event.attempt)
         break
       case 'handoverWritten':
         this.restarts.sender.written(event.id, event.failure)
@@ -114,6 +114,9 @@ export class Conductor<State> {
         break
       case 'restarted':
         this.restarts.onDone(event)
+        break
+      case 'undo':
+        void this.restarts.undo(event.attempt, event.failure)
         break
       case 'rolledBack':
         this.restarts.onRolledBack(event.failure, event.asked)

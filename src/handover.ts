@@ -31,7 +31,7 @@ export class HandoverSender<State> {
   }
 
   /** Runs the application's hook, and tells the engine when the last byte is through or why not. Never rejects. */
-  async send(): Promise<void> {
+  async send(attempt: number): Promise<void> {
     const pipe = new HandoverPipe(this.#engine)
     this.#pipe = pipe
     let failure: string | undefined
@@ -46,7 +46,7 @@ export class HandoverSender<State> {
     if (this.#pipe !== pipe) return
     this.#pipe = null
     trace('handover %s', failure ?? 'sent')
-    this.#engine.handoverDone(failure)
+    this.#engine.handoverDone(attempt, failure)
   }
 
   /** The engine has dealt with one chunk. */
@@ -67,9 +67,19 @@ export class HandoverSender<State> {
       await lifecycle.sendToNewProcess?.(pipe)
       return
     }
-    for (const part of encodeState(await handover())) {
+    for (const part of encode(await handover())) {
       for (let at = 0; at < part.length; at += PIECE_BYTES) await pipe.put(part.subarray(at, at + PIECE_BYTES))
     }
+  }
+}
+
+function encode(value: unknown): Buffer[] {
+  try {
+    return encodeState(value)
+  } catch (error) {
+    throw new Error(
+      `its value cannot be handed over: ${messageOf(error)} (plain data can, functions and sockets cannot)`,
+    )
   }
 }
 

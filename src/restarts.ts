@@ -6,7 +6,7 @@
 import { thisProcessAgain } from './command'
 import type { Context } from './context'
 import { type Deferred, deferred } from './deferred'
-import { messageOf, restartError, type ShellflipError, unsupported } from './errors'
+import { messageOf, restartError, unsupported } from './errors'
 import { HandoverSender } from './handover'
 import { describeThrown, trace } from './logger'
 import type { Engine, NativeEvent, NativeFailure } from './native'
@@ -84,7 +84,7 @@ export class Restarts<State> {
   }
 
   /** A request was taken: the hook, then the launch. Never rejects. */
-  async prepare(generation: number): Promise<void> {
+  async prepare(attempt: number, generation: number): Promise<void> {
     const { settings, refusal } = this.#context
     if (this.#context.phase === 'ready') this.#context.phase = 'restarting'
     this.#running = true
@@ -98,10 +98,10 @@ export class Restarts<State> {
       const { file, args, cwd, environment } = thisProcessAgain(settings)
       const tickets = this.#context.listeners.ticketKeys()
       trace('launching %s %j in %s', file, args, cwd)
-      const failure = this.#engine.launch({ file, args, cwd, environment, tickets })
+      const failure = this.#engine.launch(attempt, { file, args, cwd, environment, tickets })
       if (failure !== null) trace('launch failed: %s', failure.message)
     } catch (error) {
-      this.#engine.prepareFailed(withCode(error))
+      this.#engine.prepareFailed(attempt, withCode(error))
     }
   }
 
@@ -118,7 +118,19 @@ export class Restarts<State> {
     this.#over()
   }
 
-  /** It failed and is gone. */
+  /** It failed, and what was started is gone: the hook, before anybody is told. Never rejects. */
+  async undo(attempt: number, failure: NativeFailure): Promise<void> {
+    const error = restartError(failure)
+    this.sender.stop(error)
+    try {
+      await this.#context.settings.lifecycle.newProcessFailed?.(error)
+    } catch (thrown) {
+      this.#context.logger.error(`lifecycle.newProcessFailed failed: ${describeThrown(thrown)}`)
+    }
+    this.#engine.undone(attempt)
+  }
+
+  /** It is over. */
   onRolledBack(failure: NativeFailure, asked: boolean): void {
     const error = restartError(failure)
     if (!asked) this.#context.logger.warn(`a restart failed: ${error.message}`)
@@ -127,7 +139,6 @@ export class Restarts<State> {
     trace('rolled back: %s', error.message)
     this.#context.announce('restartFailed', error)
     this.#over()
-    void this.#tellHook(error)
   }
 
   async #runFirstHook(): Promise<void> {
@@ -135,14 +146,6 @@ export class Restarts<State> {
       await this.#context.settings.lifecycle.preNewProcess?.()
     } catch (error) {
       throw new Error(`lifecycle.preNewProcess failed: ${messageOf(error)}`, { cause: error })
-    }
-  }
-
-  async #tellHook(error: ShellflipError): Promise<void> {
-    try {
-      await this.#context.settings.lifecycle.newProcessFailed?.(error)
-    } catch (thrown) {
-      this.#context.logger.error(`lifecycle.newProcessFailed failed: ${describeThrown(thrown)}`)
     }
   }
 }

@@ -133,6 +133,7 @@ function newEngine(native: Native, settings: Settings, logger: Logger, onEvent: 
       socketExplicit: explicit,
       readyTimeoutMs: settings.readyTimeoutMs,
       handover: handoverKind(settings),
+      undoHook: settings.lifecycle.newProcessFailed !== undefined,
       trace: trace.enabled,
     },
     onEvent,

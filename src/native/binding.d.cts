@@ -35,13 +35,15 @@ export declare class Engine {
   /** Asks for a restart; 'outcome' follows with that id. 0: nobody waits (a signal). */
   restart(id: number): void
   /** The answer to 'prepare': starts the launcher from this thread. What it returns has been reported already. */
-  launch(spec: NativeLaunch): NativeFailure | null
+  launch(attempt: number, spec: NativeLaunch): NativeFailure | null
   /** The other answer to 'prepare'. A message that begins with `ERR_SHELLFLIP_X: ` keeps that code. */
-  prepareFailed(message: string): void
+  prepareFailed(attempt: number, message: string): void
   /** Queues bytes for the handover pipe; 'handoverWritten' follows with that id. */
   handoverWrite(id: number, chunk: Buffer): void
   /** The handover is complete, or failed with that message. */
-  handoverDone(failure?: string | undefined | null): void
+  handoverDone(attempt: number, failure?: string | undefined | null): void
+  /** The answer to 'undo'. */
+  undone(attempt: number): void
   /** The answer to 'release'. */
   released(): void
   /** The service is to end; 'drain' follows when its time has come. */
@@ -156,6 +158,8 @@ export interface NativeEngineOptions {
   readyTimeoutMs: number
   /** What this generation will hand over. */
   handover: 'value' | 'raw' | 'none'
+  /** There is a hook for restarts that fail: emit 'undo' events. */
+  undoHook: boolean
   /** Emit 'trace' events. */
   trace?: boolean
   /** What of the channel is understood; absent: what this build does. Tests try a restart between two releases by it. */
@@ -166,9 +170,9 @@ export interface NativeEngineOptions {
 export type NativeEvent =
   | { type: 'started'; socket?: string; warnings: Array<string>; handover: 'value' | 'raw' | 'none'; oldPid?: number }
   | { type: 'failed'; failure: NativeFailure }
-  | { type: 'prepare'; generation: number }
+  | { type: 'prepare'; attempt: number; generation: number }
   | { type: 'restarting'; pid: number }
-  | { type: 'handover' }
+  | { type: 'handover'; attempt: number }
   | { type: 'handoverWritten'; id: number; failure?: NativeFailure }
   | { type: 'commit' }
   | { type: 'aborted'; message: string }
@@ -177,6 +181,7 @@ export type NativeEvent =
   | { type: 'resume' }
   | { type: 'outcome'; id: number; pid?: number; generation?: number; durationMs: number; failure?: NativeFailure }
   | { type: 'restarted'; pid: number; generation: number; durationMs: number }
+  | { type: 'undo'; attempt: number; failure: NativeFailure }
   | { type: 'rolledBack'; failure: NativeFailure; asked: boolean }
   | { type: 'drain'; reason: 'restart' | 'shutdown' }
   | { type: 'status'; id: number }

@@ -31,6 +31,8 @@ pub enum State {
     Notifying,
     /// A: the new one owns the service; our own listeners are being stopped.
     Yielding,
+    /// R: the restart failed; what was started is being ended, and newProcessFailed runs.
+    RollingBack,
     /// D: finishing what is in flight.
     Draining,
 }
@@ -73,6 +75,8 @@ pub enum Event {
     Notified,
     /// Our own listeners have stopped, or had their time to.
     Yielded,
+    /// Nothing is left of the restart that failed, and newProcessFailed is done.
+    RolledBack,
     /// The time for the present state is over.
     Deadline(Failure),
 }
@@ -153,7 +157,9 @@ impl Restart {
             (Draining, Event::Request) => vec![Action::Refuse(Code::Draining)],
             (_, Event::Request) => vec![Action::Refuse(Code::RestartInProgress)],
 
-            (Starting | Serving, Event::Shutdown) => self.to(Draining, vec![Action::Drain(Reason::Shutdown)]),
+            (Starting | Serving | RollingBack, Event::Shutdown) => {
+                self.to(Draining, vec![Action::Drain(Reason::Shutdown)])
+            }
             (Preparing | Initialising { .. }, Event::Shutdown) => {
                 let failure = Failure::new(Code::Draining, "the service was told to shut down during the restart");
                 self.to(Draining, vec![Action::RollBack(failure), Action::Drain(Reason::Shutdown)])
@@ -205,6 +211,8 @@ impl Restart {
 
             (Preparing | Initialising { .. } | Committing, Event::Deadline(failure)) => self.roll_back(failure),
 
+            (RollingBack, Event::RolledBack) => self.to(Serving, vec![]),
+
             // Late echoes: of a process already given up, of a clock already stopped, of a hook nobody waits for.
             (_, _) => vec![],
         }
@@ -234,7 +242,7 @@ impl Restart {
     fn after_rollback(&mut self, action: Action) -> Vec<Action> {
         match self.shutdown_pending {
             true => self.to(State::Draining, vec![action, Action::Drain(Reason::Shutdown)]),
-            false => self.to(State::Serving, vec![action]),
+            false => self.to(State::RollingBack, vec![action]),
         }
     }
 

@@ -30,6 +30,8 @@ pub struct NativeEngineOptions {
     /// What this generation will hand over.
     #[napi(ts_type = "'value' | 'raw' | 'none'")]
     pub handover: String,
+    /// There is a hook for restarts that fail: emit 'undo' events.
+    pub undo_hook: bool,
     /// Emit 'trace' events.
     pub trace: Option<bool>,
     /// What of the channel is understood; absent: what this build does. Tests try a restart between two releases by it.
@@ -115,6 +117,7 @@ impl Engine {
                 .filter(|&ms| ms > 0)
                 .map(|ms| Duration::from_millis(ms.into())),
             handover: handover_of(&options.handover),
+            undo_hook: options.undo_hook,
             trace: options.trace.unwrap_or_default(),
             versions: options
                 .versions
@@ -189,7 +192,7 @@ impl Engine {
 
     /// The answer to 'prepare': starts the launcher from this thread. What it returns has been reported already.
     #[napi]
-    pub fn launch(&self, spec: NativeLaunch) -> Option<NativeFailure> {
+    pub fn launch(&self, attempt: u32, spec: NativeLaunch) -> Option<NativeFailure> {
         let pair = |entry: String| {
             let (key, value) = entry.split_once('=').unwrap_or((&entry, ""));
             (key.into(), value.into())
@@ -201,13 +204,13 @@ impl Engine {
             cwd: spec.cwd.into(),
             tickets: spec.tickets.into_iter().map(|tickets| (tickets.name, tickets.keys.to_vec())).collect(),
         };
-        self.core.launch(launch).err().map(Into::into)
+        self.core.launch(attempt, launch).err().map(Into::into)
     }
 
     /// The other answer to 'prepare'. A message that begins with `ERR_SHELLFLIP_X: ` keeps that code.
     #[napi]
-    pub fn prepare_failed(&self, message: String) {
-        self.core.prepare_failed(message);
+    pub fn prepare_failed(&self, attempt: u32, message: String) {
+        self.core.prepare_failed(attempt, message);
     }
 
     /// Queues bytes for the handover pipe; 'handoverWritten' follows with that id.
@@ -218,8 +221,14 @@ impl Engine {
 
     /// The handover is complete, or failed with that message.
     #[napi]
-    pub fn handover_done(&self, failure: Option<String>) {
-        self.core.handover_done(failure);
+    pub fn handover_done(&self, attempt: u32, failure: Option<String>) {
+        self.core.handover_done(attempt, failure);
+    }
+
+    /// The answer to 'undo'.
+    #[napi]
+    pub fn undone(&self, attempt: u32) {
+        self.core.undone(attempt);
     }
 
     /// The answer to 'release'.

@@ -20,12 +20,15 @@ pub enum NativeEvent {
         failure: NativeFailure,
     },
     Prepare {
+        attempt: u32,
         generation: u32,
     },
     Restarting {
         pid: u32,
     },
-    Handover,
+    Handover {
+        attempt: u32,
+    },
     HandoverWritten {
         id: u32,
         failure: Option<NativeFailure>,
@@ -48,6 +51,10 @@ pub enum NativeEvent {
         pid: u32,
         generation: u32,
         duration_ms: f64,
+    },
+    Undo {
+        attempt: u32,
+        failure: NativeFailure,
     },
     RolledBack {
         failure: NativeFailure,
@@ -82,9 +89,9 @@ impl From<Event> for NativeEvent {
                 old_pid,
             },
             Event::Failed { failure } => NativeEvent::Failed { failure: failure.into() },
-            Event::Prepare { generation } => NativeEvent::Prepare { generation },
+            Event::Prepare { attempt, generation } => NativeEvent::Prepare { attempt, generation },
             Event::Restarting { pid } => NativeEvent::Restarting { pid },
-            Event::Handover => NativeEvent::Handover,
+            Event::Handover { attempt } => NativeEvent::Handover { attempt },
             Event::HandoverWritten { id, failure } => {
                 NativeEvent::HandoverWritten { id, failure: failure.map(Into::into) }
             }
@@ -103,6 +110,7 @@ impl From<Event> for NativeEvent {
             Event::Restarted { pid, generation, duration_ms } => {
                 NativeEvent::Restarted { pid, generation, duration_ms: duration_ms as f64 }
             }
+            Event::Undo { attempt, failure } => NativeEvent::Undo { attempt, failure: failure.into() },
             Event::RolledBack { failure, asked } => NativeEvent::RolledBack { failure: failure.into(), asked },
             Event::Drain { reason: Reason::Restart } => NativeEvent::Drain { reason: "restart".into() },
             Event::Drain { reason: Reason::Shutdown } => NativeEvent::Drain { reason: "shutdown".into() },

@@ -1,7 +1,7 @@
 //! The engine's hands: what is done when `restart` or `successor` has decided.
 
 use super::attempt::Attempt;
-use super::clients::{Asker, Undone};
+use super::clients::Asker;
 use super::launch::Launched;
 use super::run::Running;
 use super::succession::Drains;
@@ -30,7 +30,7 @@ impl Running {
                 // `request` answers its asker itself.
                 Action::Refuse(_) => {}
                 Action::Prepare => self.prepare(),
-                Action::HandOver => (self.sink)(Event::Handover),
+                Action::HandOver => (self.sink)(Event::Handover { attempt: self.attempts }),
                 Action::Commit => {
                     self.send(Frame::Commit);
                     self.within(STEP_TIMEOUT);
@@ -70,10 +70,10 @@ impl Running {
         drop(image);
         self.check_socket();
         lock(&self.shared.view).preparing = Some(self.attempts);
-        (self.sink)(Event::Prepare { generation: self.shared.generation + 1 });
+        (self.sink)(Event::Prepare { attempt: self.attempts, generation: self.shared.generation + 1 });
     }
 
-    pub(super) fn launched(&mut self, attempt: u64, launched: Launched) {
+    pub(super) fn launched(&mut self, attempt: u32, launched: Launched) {
         let current = attempt == self.attempts && self.restart.state() == State::Preparing;
         let generation = self.shared.generation + 1;
         let made = Attempt::new(launched, generation, Arc::clone(&self.sink), self.greeting());
@@ -84,10 +84,11 @@ impl Running {
             }
             // Its restart is over (a deadline, a shutdown): nobody waits for it.
             Ok(late) => drop(tokio::spawn(late.end("the restart is over"))),
-            Err(error) => {
+            Err(error) if current => {
                 let text = format!("the new generation cannot be watched: {error}; raise RLIMIT_NOFILE");
                 self.step(restart::Event::HookFailed(Failure::new(Code::SpawnFailed, text)));
             }
+            Err(error) => self.trace(format!("a new generation that nobody waits for: {error}")),
         }
     }
 
@@ -131,8 +132,7 @@ impl Running {
     fn adopt(&mut self) {
         let Some(attempt) = self.attempt.as_ref() else { return };
         if !attempt.send_now(&Frame::Adopted) {
-            let failure = attempt.died(&Report::Gone);
-            return self.step(restart::Event::NewDied(failure));
+            return self.died(&Report::Gone);
         }
         self.server = None;
         self.within(YIELD_TIMEOUT);
@@ -157,36 +157,6 @@ impl Running {
         (self.sink)(Event::Restarted { pid, generation, duration_ms });
     }
 
-    fn roll_back(&mut self, failure: Failure) {
-        self.deadline = None;
-        lock(&self.shared.view).preparing = None;
-        let asker = std::mem::replace(&mut self.asker, Asker::Nobody);
-        let undone = Undone { asker, failure, duration_ms: self.elapsed(), _last_words: self.unanswered.one() };
-        match self.attempt.take() {
-            Some(attempt) => attempt.undo(undone, self.commands.clone()),
-            None => self.rolled_back(undone),
-        }
-    }
-
-    fn take_back(&mut self, failure: Failure) {
-        if self.notifier.present() {
-            let state =
-                format!("MAINPID={}\nREADY=1\nSTATUS=generation {}", std::process::id(), self.shared.generation);
-            let _ = self.notifier.send(&state);
-        }
-        self.answer_clients();
-        self.check_socket();
-        (self.sink)(Event::Resume);
-        self.roll_back(failure);
-    }
-
-    pub(super) fn rolled_back(&mut self, undone: Undone) {
-        self.name_next(None);
-        let asked = undone.asker.waits();
-        undone.asker.fail(&undone.failure, undone.duration_ms, &self.sink);
-        (self.sink)(Event::RolledBack { failure: undone.failure, asked });
-    }
-
     fn drain(&mut self, reason: Reason) {
         self.draining = Some(reason);
         if reason == Reason::Shutdown {
@@ -199,6 +169,9 @@ impl Running {
     pub(super) fn drained(&mut self, done: std::sync::mpsc::Sender<()>) {
         self.end();
         // The event loop waits for `done`: it answers none of these any more.
+        if let Some(undone) = self.undone.take() {
+            self.rolled_back(undone);
+        }
         let waiting: Vec<u32> = self.statuses.keys().copied().collect();
         waiting.into_iter().for_each(|id| self.reply_status(id, None));
         let unanswered = self.unanswered.clone();
@@ -255,13 +228,7 @@ impl Running {
     }
 
     pub(super) fn show_progress(&mut self) {
-        let phase = match self.restart.state() {
-            State::Starting | State::Serving | State::Draining => None,
-            State::Preparing => Some("preparing"),
-            State::Initialising { handed_over, .. } => self.attempt.as_ref().map(|attempt| attempt.phase(handed_over)),
-            State::Committing => Some("committing"),
-            State::Releasing | State::Notifying | State::Yielding => Some("taking over"),
-        };
+        let phase = self.phase();
         let pid = self.attempt.as_ref().and_then(Attempt::pid);
         let since = self.begun.into_std();
         lock(&self.shared.view).progress = phase.map(|phase| Progress { phase, pid, since });
@@ -277,7 +244,7 @@ impl Running {
         self.deadline = Some(Instant::now() + limit);
     }
 
-    fn elapsed(&self) -> u64 {
+    pub(super) fn elapsed(&self) -> u64 {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 

@@ -3,6 +3,7 @@
 //! Dropping it closes every descriptor that was made for it. A process that still lives must be [`Attempt::undo`]ne.
 
 use super::clients::Undone;
+use super::ended::{Ended, summary};
 use super::handover::Writer;
 use super::launch::Launched;
 use super::{Command, Sink};
@@ -203,33 +204,44 @@ impl Attempt {
         spawn::failed(stage, errno, &self.program.0, &self.program.1).during("starting")
     }
 
-    /// The failure that its end amounts to.
-    pub fn died(&self, how: &Report) -> Failure {
+    /// The failure that its end amounts to. `when` is said in words, after "exited with code 1".
+    pub fn died(&self, how: &Report, when: &str, phase: &str) -> Failure {
+        let ended = Ended {
+            generation: self.generation,
+            how,
+            when,
+            reason: self.failing.as_deref(),
+            greeted: self.hello.is_some(),
+            after_ms: self.launched.elapsed().as_millis(),
+        };
+        let failure = ended.failure().during(phase);
+        match self.pid() {
+            Some(pid) => failure.of(pid),
+            None => failure,
+        }
+    }
+
+    /// The failure that it amounts to when it lives, but has closed the pipe by which it would say that it is ready.
+    pub fn gave_up(&self, phase: &str) -> Failure {
         let who = format!("generation {}", self.generation);
         let after = self.launched.elapsed().as_millis();
-        let reason = match &self.failing {
-            Some(text) => format!(": {}", text.lines().next().unwrap_or_default()),
-            None => String::new(),
+        let text = match &self.failing {
+            Some(reason) => format!("{who} gave up while starting: {} ({after} ms)", summary(reason)),
+            None => format!(
+                "{who} closed the pipe by which it would say that it is ready ({after} ms): does it close descriptors that it \
+                 did not open, or become a daemon?"
+            ),
         };
-        let mut failure = match how {
-            Report::Exited { code } => Failure {
-                exit_code: Some(*code),
-                ..Failure::new(
-                    Code::GenerationExited,
-                    format!("{who} exited with code {code} while starting{reason} ({after} ms)"),
-                )
-            },
-            Report::Signaled { signal } => Failure {
-                signal: Some(*signal),
-                ..Failure::new(
-                    Code::GenerationExited,
-                    format!("{who} was ended by {} while starting{reason} ({after} ms)", signal_name(*signal)),
-                )
-            },
-            _ => Failure::new(Code::GenerationExited, format!("{who} ended while starting{reason} ({after} ms)")),
-        };
-        failure.pid = self.pid();
-        failure.during(self.phase(true))
+        let failure = Failure::new(Code::GenerationExited, text).during(phase);
+        match self.pid() {
+            Some(pid) => failure.of(pid),
+            None => failure,
+        }
+    }
+
+    /// Whether its process is dead already, as far as the kernel tells: then the launcher's report is on its way.
+    pub fn dead(&self) -> bool {
+        self.launcher.has_ended()
     }
 
     /// Ends whatever lives of it, waits until it has ended and every descriptor is closed, then says so: in that order,
@@ -238,7 +250,7 @@ impl Attempt {
         let ended = self.end(&done.failure.message);
         tokio::spawn(async move {
             ended.await;
-            let _ = commands.send(Command::RolledBack(Box::new(done)));
+            let _ = commands.send(Command::Ended(Box::new(done)));
         });
     }
 
@@ -262,29 +274,4 @@ impl Attempt {
             let _ = tokio::time::timeout(Duration::from_secs(5), reaped).await;
         }
     }
-}
-
-/// The name of a signal of this platform, or its number.
-fn signal_name(number: i32) -> String {
-    const NAMES: [(i32, &str); 15] = [
-        (1, "SIGHUP"),
-        (2, "SIGINT"),
-        (3, "SIGQUIT"),
-        (4, "SIGILL"),
-        (5, "SIGTRAP"),
-        (6, "SIGABRT"),
-        (7, "SIGBUS"),
-        (8, "SIGFPE"),
-        (9, "SIGKILL"),
-        (10, "SIGUSR1"),
-        (11, "SIGSEGV"),
-        (12, "SIGUSR2"),
-        (13, "SIGPIPE"),
-        (14, "SIGALRM"),
-        (15, "SIGTERM"),
-    ];
-    // Below 16 only SIGBUS, SIGUSR1 and SIGUSR2 have other numbers elsewhere; there the number must do.
-    let known =
-        NAMES.iter().find(|(value, _)| *value == number && (cfg!(target_os = "linux") || ![7, 10, 12].contains(value)));
-    known.map_or_else(|| format!("signal {number}"), |(_, name)| (*name).into())
 }

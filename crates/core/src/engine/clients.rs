@@ -51,6 +51,7 @@ impl Asker {
 
 /// A restart that failed, and who is to be told once nothing is left of it.
 pub(crate) struct Undone {
+    pub attempt: u32,
     pub asker: Asker,
     pub failure: Failure,
     pub duration_ms: u64,

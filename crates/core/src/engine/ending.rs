@@ -17,7 +17,7 @@ impl Running {
             (Some(_), _) if self.successor.state() != successor::State::Owning && self.successor.has_old() => false,
             (Some(reason), _) => reason == Reason::Shutdown,
             // The application called process.exit().
-            (None, State::Serving | State::Preparing) => true,
+            (None, State::Serving | State::Preparing | State::RollingBack) => true,
             (None, State::Starting) => !self.successor.has_old(),
             // The new generation goes on without us.
             (None, _) => false,

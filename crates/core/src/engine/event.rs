@@ -27,6 +27,8 @@ pub enum Event {
     },
     /// Run the hook before a restart, work out the launch, then [`super::Engine::launch`] or [`super::Engine::prepare_failed`].
     Prepare {
+        /// Which restart this is; the answer names it.
+        attempt: u32,
         /// The number of the generation to be started.
         generation: u32,
     },
@@ -36,7 +38,10 @@ pub enum Event {
         pid: u32,
     },
     /// Send the handover, then [`super::Engine::handover_done`].
-    Handover,
+    Handover {
+        /// Which restart this is; the answer names it.
+        attempt: u32,
+    },
     /// A chunk of the handover is in the pipe, or could not be written.
     HandoverWritten {
         /// The chunk's id.
@@ -79,7 +84,15 @@ pub enum Event {
         /// From the request to now, in milliseconds.
         duration_ms: u64,
     },
-    /// A restart failed, and nothing is left of it.
+    /// A restart failed, and what was started is gone: run the hook, then [`super::Engine::undone`]. Only where
+    /// [`super::Options::undo_hook`] says that there is one.
+    Undo {
+        /// Which restart this is; the answer names it.
+        attempt: u32,
+        /// Why it failed.
+        failure: Failure,
+    },
+    /// A restart failed, nothing is left of it, and the next one may begin.
     RolledBack {
         /// Why.
         failure: Failure,

@@ -8,7 +8,7 @@ use shellflip::lifecycle::PipeWriter;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
@@ -18,6 +18,8 @@ pub(crate) struct Writer {
     chunks: mpsc::UnboundedSender<(u32, Vec<u8>)>,
     task: tokio::task::JoinHandle<()>,
     broken: Arc<AtomicBool>,
+    /// Chunks that are not in the pipe yet.
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Writer {
@@ -25,8 +27,14 @@ impl Writer {
         let pipe: PipeWriter = Box::pin(pipe::Sender::from_owned_fd(end)?);
         let (chunks, queue) = mpsc::unbounded_channel();
         let broken = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(write(pipe, queue, sink, Arc::clone(&broken)));
-        Ok(Writer { chunks, task, broken })
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let task = tokio::spawn(write(pipe, queue, sink, Arc::clone(&broken), Arc::clone(&waiting)));
+        Ok(Writer { chunks, task, broken, waiting })
+    }
+
+    /// The pipe is full: the new generation does not read.
+    pub fn stuck(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Nobody reads any more.
@@ -35,6 +43,7 @@ impl Writer {
     }
 
     pub fn write(&self, id: u32, chunk: Vec<u8>) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         // A task that has ended has reported why.
         let _ = self.chunks.send((id, chunk));
     }
@@ -50,10 +59,14 @@ async fn write(
     mut queue: mpsc::UnboundedReceiver<(u32, Vec<u8>)>,
     sink: Sink,
     broken: Arc<AtomicBool>,
+    waiting: Arc<AtomicUsize>,
 ) {
     while let Some((id, chunk)) = queue.recv().await {
         match pipe.write_all(&chunk).await {
-            Ok(()) => sink(Event::HandoverWritten { id, failure: None }),
+            Ok(()) => {
+                waiting.fetch_sub(1, Ordering::Relaxed);
+                sink(Event::HandoverWritten { id, failure: None });
+            }
             Err(error) => {
                 broken.store(true, Ordering::Relaxed);
                 let text = match error.raw_os_error() == Some(Errno::PIPE.raw_os_error()) {

@@ -3,9 +3,11 @@
 use super::Event;
 use super::attempt::Attempt;
 use super::clients::Asker;
+use super::ended::summary;
+use super::handover::Writer;
 use super::run::Running;
 use crate::error::{Code, Failure};
-use crate::message::Hello;
+use crate::message::{Handover, Hello};
 use crate::restart::{self, Action, Reason, State};
 use crate::spawn::Report;
 use crate::successor;
@@ -16,9 +18,8 @@ impl Running {
     /// at all of them. Once it owns the service, its end is as likely its own replacement as its death: not ours to judge.
     pub(super) fn notice_loss(&mut self) {
         let ours = !matches!(self.restart.state(), State::Starting | State::Serving | State::Draining);
-        if let Some(attempt) = self.attempt.as_ref().filter(|attempt| ours && attempt.is_lost()) {
-            let failure = attempt.died(&Report::Gone);
-            self.step(restart::Event::NewDied(failure));
+        if ours && self.attempt.as_ref().is_some_and(Attempt::is_lost) {
+            self.died(&Report::Gone);
         }
     }
 
@@ -36,7 +37,10 @@ impl Running {
         let failure = match self.restart.state() {
             State::Preparing => Failure::new(
                 Code::ReadyTimeout,
-                format!("the hook before the restart was not done within {allowed} ms"),
+                format!(
+                    "the restart could not begin within {allowed} ms: lifecycle.preNewProcess has not settled, or the event loop \
+                     is blocked"
+                ),
             )
             .during("preparing"),
             State::Initialising { handed_over, .. } => self.not_ready(handed_over, allowed),
@@ -76,15 +80,23 @@ impl Running {
     pub(super) fn not_ready(&self, handed_over: bool, allowed: u128) -> Failure {
         let Some(attempt) = &self.attempt else { return Failure::new(Code::ReadyTimeout, "not ready in time") };
         let phase = attempt.phase(handed_over);
-        let hint = match (&attempt.hello, handed_over, attempt.unclaimed.as_slice()) {
-            (None, _, _) => "it has not called shellflip() yet".into(),
-            (Some(_), false, _) => "the handover is not complete; does it read what it is given?".into(),
-            (Some(_), true, []) => "it has not called ready()".into(),
-            (Some(_), true, unclaimed) => {
+        let stuck = attempt.handover.as_ref().is_some_and(Writer::stuck);
+        let hint = match (handed_over, stuck, &attempt.hello, attempt.unclaimed.as_slice()) {
+            // Ours to blame, not the new one.
+            (false, false, _, _) => format!("{} of this generation has not settled", self.handover_hook()),
+            (_, _, None, _) => "it has not called shellflip() yet".into(),
+            (false, true, Some(_), _) => "it does not read what it is handed over".into(),
+            (true, _, Some(_), []) => "it has not called ready()".into(),
+            (true, _, Some(_), unclaimed) => {
                 format!("it has not called ready(), nor listened on '{}'", unclaimed.join("', '"))
             }
         };
-        let text = format!("generation {} was not ready within {allowed} ms: {hint}", attempt.generation);
+        let last_words = attempt.failing.as_deref().map(|text| format!("; its last error: {}", summary(text)));
+        let text = format!(
+            "generation {} was not ready within {allowed} ms: {hint}{}",
+            attempt.generation,
+            last_words.unwrap_or_default()
+        );
         let failure = Failure::new(Code::ReadyTimeout, text).during(phase);
         match attempt.pid() {
             Some(pid) => failure.of(pid),
@@ -108,6 +120,37 @@ impl Running {
         );
         let failure = Failure::new(Code::Inheritance, text).during(attempt.phase(false));
         self.step(restart::Event::HookFailed(failure));
+    }
+
+    fn handover_hook(&self) -> &'static str {
+        match self.options.handover {
+            Handover::Raw => "lifecycle.sendToNewProcess",
+            Handover::Value | Handover::None => "handover()",
+        }
+    }
+
+    /// The new generation ended.
+    pub(super) fn died(&mut self, how: &Report) {
+        let when = match self.restart.state() {
+            State::Committing => "when it was let in",
+            State::Releasing | State::Notifying | State::Yielding => "right after it had begun to serve",
+            _ => "while starting",
+        };
+        let phase = self.phase().unwrap_or_default();
+        let Some(failure) = self.attempt.as_ref().map(|attempt| attempt.died(how, when, phase)) else { return };
+        self.step(restart::Event::NewDied(failure));
+    }
+
+    /// What the restart is doing, in words for a person.
+    pub(super) fn phase(&self) -> Option<&'static str> {
+        match self.restart.state() {
+            State::Starting | State::Serving | State::Draining => None,
+            State::Preparing => Some("preparing"),
+            State::Initialising { handed_over, .. } => self.attempt.as_ref().map(|attempt| attempt.phase(handed_over)),
+            State::Committing => Some("committing"),
+            State::Releasing | State::Notifying | State::Yielding => Some("taking over"),
+            State::RollingBack => Some("rolling back"),
+        }
     }
 
     pub(super) fn request(&mut self, asker: Asker) {

@@ -7,16 +7,21 @@
 mod act;
 mod attempt;
 mod clients;
+mod command;
+mod ended;
 mod ending;
 mod event;
 mod handover;
 mod judge;
 mod launch;
+mod post_mortem;
+mod rollback;
 mod run;
 mod setup;
 mod socket;
 mod succession;
 
+pub(crate) use command::Command;
 pub use event::{Event, Sink};
 pub use launch::Launch;
 
@@ -27,7 +32,6 @@ use crate::listener::{Address, Claim, Registry, Request};
 use crate::message::{Drainer, Frame, Handover, Versions};
 use crate::spawn::Image;
 use std::collections::HashMap;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,29 +49,12 @@ pub struct Options {
     pub ready_timeout: Option<Duration>,
     /// What our own handover will be.
     pub handover: Handover,
+    /// There is a hook for restarts that fail: emit [`Event::Undo`].
+    pub undo_hook: bool,
     /// Emit [`Event::Trace`].
     pub trace: bool,
     /// What of the channel is understood. Another than this build's: to try a restart between two releases.
     pub versions: Versions,
-}
-
-/// What JavaScript may say.
-pub(crate) enum Command {
-    Ready,
-    Serving,
-    Restart(u32),
-    Launched(u64, Box<launch::Launched>),
-    PrepareFailed(String),
-    HandoverWrite(u32, Vec<u8>),
-    HandoverDone(Option<String>),
-    HandoverFailed(u64, String),
-    Released,
-    Shutdown,
-    Drained(std::sync::mpsc::Sender<()>),
-    Status(u32, Option<String>),
-    RolledBack(Box<clients::Undone>),
-    Notified(io::Result<()>),
-    Quit,
 }
 
 /// What a restart in progress is waiting for.
@@ -95,7 +82,7 @@ pub(crate) struct Shared {
 #[derive(Default)]
 pub(crate) struct View {
     /// The attempt whose launch is awaited.
-    pub preparing: Option<u64>,
+    pub preparing: Option<u32>,
     pub progress: Option<Progress>,
     /// Our end of the channel to the old generation, or its readiness pipe, for SERVING.
     pub old: Old,
@@ -216,25 +203,25 @@ impl Engine {
 
     /// The answer to [`Event::Prepare`]: starts the launcher, on the calling thread, whose niceness, affinity and
     /// capabilities the new generation inherits.
-    pub fn launch(&self, launch: Launch) -> Result<(), Failure> {
-        let Some(attempt) = lock(&self.shared.view).preparing.take() else {
+    pub fn launch(&self, attempt: u32, launch: Launch) -> Result<(), Failure> {
+        if lock(&self.shared.view).preparing.take_if(|awaited| *awaited == attempt).is_none() {
             return Err(Failure::new(Code::SpawnFailed, "the restart is over already; nothing was started"));
-        };
+        }
         match launch::launch(&self.shared, launch) {
             Ok(launched) => {
-                self.send(Command::Launched(attempt, Box::new(launched)));
+                self.send(Command::Launched { attempt, launched: Box::new(launched) });
                 Ok(())
             }
             Err(failure) => {
-                self.send(Command::PrepareFailed(failure.wire()));
+                self.prepare_failed(attempt, failure.wire());
                 Err(failure)
             }
         }
     }
 
     /// The other answer to [`Event::Prepare`]. A text that begins with one of our codes keeps it.
-    pub fn prepare_failed(&self, message: String) {
-        self.send(Command::PrepareFailed(message));
+    pub fn prepare_failed(&self, attempt: u32, message: String) {
+        self.send(Command::PrepareFailed { attempt, message });
     }
 
     /// Queues bytes for the handover pipe; [`Event::HandoverWritten`] follows.
@@ -243,8 +230,13 @@ impl Engine {
     }
 
     /// The handover is complete, or has failed.
-    pub fn handover_done(&self, failure: Option<String>) {
-        self.send(Command::HandoverDone(failure));
+    pub fn handover_done(&self, attempt: u32, failure: Option<String>) {
+        self.send(Command::HandoverDone { attempt, failure });
+    }
+
+    /// The answer to [`Event::Undo`].
+    pub fn undone(&self, attempt: u32) {
+        self.send(Command::Undone { attempt, late: false });
     }
 
     /// The answer to [`Event::Release`].

@@ -1,7 +1,8 @@
 //! The engine's loop: waits for the next thing to happen and asks `restart` or `successor` what it means.
 
 use super::attempt::{Attempt, Input};
-use super::clients::Asker;
+use super::clients::{Asker, Undone};
+use super::post_mortem::hook_failure;
 use super::socket::WATCH;
 use super::succession::Elder;
 use super::{Command, Event, Options, Shared, Sink};
@@ -23,9 +24,6 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 /// A blocked event loop may keep a status waiting no longer than this.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a broken handover pipe waits for the launcher's word on whether the reader has died.
-const POST_MORTEM: Duration = Duration::from_millis(250);
-
 /// What the thread holds while it runs.
 pub(crate) struct Running {
     pub options: Options,
@@ -50,11 +48,13 @@ pub(crate) struct Running {
     pub attempt: Option<Attempt>,
     pub asker: Asker,
     pub begun: Instant,
-    pub attempts: u64,
+    pub attempts: u32,
     pub deadline: Option<Instant>,
     pub statuses: HashMap<u32, oneshot::Sender<Answer>>,
     pub last_status: u32,
     pub draining: Option<Reason>,
+    /// A restart that failed, while its hook runs.
+    pub undone: Option<Undone>,
 }
 
 impl Running {
@@ -118,8 +118,8 @@ impl Running {
             }
             Command::Serving => self.succeed(successor::Event::Serving),
             Command::Restart(id) => self.request(Asker::local(id)),
-            Command::Launched(attempt, launched) => self.launched(attempt, *launched),
-            Command::PrepareFailed(message) => {
+            Command::Launched { attempt, launched } => self.launched(attempt, *launched),
+            Command::PrepareFailed { attempt, message } if attempt == self.attempts => {
                 self.step(restart::Event::HookFailed(hook_failure(message, "preparing")))
             }
             Command::HandoverWrite(id, chunk) => match self.attempt.as_ref().and_then(|a| a.handover.as_ref()) {
@@ -129,44 +129,32 @@ impl Running {
                     (self.sink)(Event::HandoverWritten { id, failure });
                 }
             },
-            Command::HandoverDone(None) => {
+            Command::HandoverDone { attempt, failure: None } if attempt == self.attempts => {
                 if let Some(attempt) = &mut self.attempt {
                     // Closing it is the end of the stream that the new generation reads.
                     attempt.handover = None;
                 }
                 self.step(restart::Event::HandedOver);
             }
-            Command::HandoverDone(Some(message)) => self.handover_failed(self.attempts, message),
-            Command::HandoverFailed(attempt, message) => self.handover_failed(attempt, message),
+            Command::HandoverDone { attempt, failure: Some(message) } => self.handover_failed(attempt, message),
+            Command::HandoverFailed { attempt, message } => self.handover_failed(attempt, message),
+            Command::ReadinessClosed { attempt } if attempt == self.attempts => self.never_ready(),
             Command::Released => self.yielded(),
             Command::Shutdown => self.step(restart::Event::Shutdown),
             Command::Drained(done) => self.drained(done),
             Command::Status(id, json) => self.reply_status(id, json),
-            Command::RolledBack(undone) => self.rolled_back(*undone),
+            Command::Ended(undone) => self.ended(*undone),
+            Command::Undone { attempt, late } => self.undone(attempt, late),
             Command::Notified(result) => {
                 if let Err(error) = result {
                     self.warn(format!("the service manager could not be told of the new main process: {error}"));
                 }
                 self.step(restart::Event::Notified);
             }
+            // What is late belongs to a restart that is over.
+            Command::PrepareFailed { .. } | Command::HandoverDone { .. } | Command::ReadinessClosed { .. } => {}
             Command::Quit => {}
         }
-    }
-
-    /// A broken pipe is usually the new generation's death seen from one side; the launcher says more of it.
-    fn handover_failed(&mut self, attempt: u64, message: String) {
-        if attempt != self.attempts {
-            return;
-        }
-        let broken = self.attempt.as_mut().and_then(|attempt| attempt.handover.take()).is_some_and(|w| w.broken());
-        if !broken {
-            return self.step(restart::Event::HookFailed(hook_failure(message, "handing over")));
-        }
-        let commands = self.commands.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(POST_MORTEM).await;
-            let _ = commands.send(Command::HandoverFailed(attempt, message));
-        });
     }
 
     fn question(&mut self, question: Question) {
@@ -211,7 +199,7 @@ impl Running {
                     self.step(restart::Event::Ready(peer));
                 }
             }
-            Input::Ready(false) => {}
+            Input::Ready(false) => self.readiness_closed(),
         }
     }
 
@@ -232,10 +220,7 @@ impl Running {
             }
             // Without a launcher, or with one that does not tell: `notice_loss` judges.
             Report::Ended => {}
-            Report::Exited { .. } | Report::Signaled { .. } => {
-                let failure = attempt.died(&report);
-                self.step(restart::Event::NewDied(failure));
-            }
+            Report::Exited { .. } | Report::Signaled { .. } => self.died(&report),
         }
     }
 
@@ -289,10 +274,4 @@ impl Running {
         self.answer_clients();
         (self.sink)(Event::OldGone);
     }
-}
-
-/// What a hook failed with; a text that begins with one of our codes keeps it.
-fn hook_failure(message: String, phase: &str) -> Failure {
-    let failure = Failure::from_wire(&message);
-    Failure { code: failure.code.or(Some(Code::HandoverFailed)), ..failure }.during(phase)
 }

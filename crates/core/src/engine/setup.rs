@@ -137,6 +137,7 @@ impl Setup {
             statuses: HashMap::new(),
             last_status: 0,
             draining: None,
+            undone: None,
         };
         if old == successor::Old::None {
             engine.answer_clients();

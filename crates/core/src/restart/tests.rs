@@ -23,6 +23,7 @@ fn every_event() -> Vec<Event> {
         Event::NewDied(failure("died")),
         Event::Notified,
         Event::Yielded,
+        Event::RolledBack,
         Event::Deadline(failure("deadline")),
     ]
 }
@@ -64,6 +65,11 @@ fn at(state: State) -> Restart {
             machine.step(Event::Notified);
             return machine;
         }
+        State::RollingBack => {
+            let mut machine = at(State::Preparing);
+            machine.step(Event::HookFailed(failure("hook")));
+            return machine;
+        }
         State::Draining => {
             let mut machine = at(State::Yielding);
             machine.step(Event::Yielded);
@@ -83,7 +89,7 @@ const I_HANDED: State = State::Initialising { handed_over: true, ready: None };
 const I_READY: State = State::Initialising { handed_over: false, ready: Some(Peer::Ours) };
 const I_CRATE: State = State::Initialising { handed_over: false, ready: Some(Peer::Crate) };
 
-const ALL: [State; 12] = [
+const ALL: [State; 13] = [
     State::Starting,
     State::Serving,
     State::Preparing,
@@ -95,6 +101,7 @@ const ALL: [State; 12] = [
     State::Releasing,
     State::Notifying,
     State::Yielding,
+    State::RollingBack,
     State::Draining,
 ];
 
@@ -142,6 +149,8 @@ fn before_serving_every_failure_is_a_rollback() {
         for event in [Event::NewDied(failure("x")), Event::Deadline(failure("x"))] {
             let mut machine = at(state);
             assert_eq!(machine.step(event), [Action::RollBack(failure("x"))], "{state:?}");
+            assert_eq!(machine.state(), State::RollingBack);
+            assert_eq!(machine.step(Event::RolledBack), []);
             assert_eq!(machine.state(), State::Serving);
         }
     }
@@ -156,7 +165,7 @@ fn the_death_of_a_main_one_is_taken_back() {
     for state in [State::Notifying, State::Yielding] {
         let mut machine = at(state);
         assert_eq!(machine.step(Event::NewDied(failure("x"))), [Action::TakeBack(failure("x"))]);
-        assert_eq!(machine.state(), State::Serving);
+        assert_eq!(machine.state(), State::RollingBack);
     }
 }
 
@@ -173,7 +182,7 @@ fn a_launcher_that_dies_early_takes_the_restart_with_it_and_late_is_as_good_as_r
 
 #[test]
 fn a_shutdown_ends_what_can_be_ended_and_is_passed_on_otherwise() {
-    for state in [State::Starting, State::Serving] {
+    for state in [State::Starting, State::Serving, State::RollingBack] {
         assert_eq!(at(state).step(Event::Shutdown), [Action::Drain(Reason::Shutdown)]);
     }
     for state in [State::Preparing, I0, I_HANDED, I_READY, I_CRATE] {
@@ -227,7 +236,7 @@ proptest! {
     /// Whatever the order of events: each restart taken is answered exactly once, by success or by failure; the
     /// service is handed over at most once, and only after the new one has served; the drain begins exactly once.
     #[test]
-    fn any_order_of_events_keeps_the_promises(picks in proptest::collection::vec(0..15usize, 0..60)) {
+    fn any_order_of_events_keeps_the_promises(picks in proptest::collection::vec(0..16usize, 0..60)) {
         let events = every_event();
         let mut machine = Restart::default();
         let (mut taken, mut answered, mut adopted, mut drains) = (0, 0, 0, 0);
@@ -248,7 +257,8 @@ proptest! {
                 }
             }
             prop_assert!(answered == taken || answered + 1 == taken);
-            let running = !matches!(machine.state(), State::Starting | State::Serving | State::Draining);
+            let idle = [State::Starting, State::Serving, State::RollingBack, State::Draining];
+            let running = !idle.contains(&machine.state());
             prop_assert_eq!(running, answered + 1 == taken);
             prop_assert_eq!(drains, u32::from(machine.state() == State::Draining));
             prop_assert!(adopted <= taken);
