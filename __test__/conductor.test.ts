@@ -36,6 +36,7 @@ function world(options: ServiceOptions = {}, given: Partial<Context> = {}): Worl
     failing: say('failing'),
     prepareFailed: say('prepareFailed'),
     handoverDone: say('handoverDone'),
+    undone: say('undone'),
     replyStatus: say('replyStatus'),
     unclaimed: () => [],
     draining: () => [],
@@ -44,8 +45,8 @@ function world(options: ServiceOptions = {}, given: Partial<Context> = {}): Worl
       said.push('serving')
       return true
     },
-    launch: (spec: NativeLaunch) => {
-      said.push('launch')
+    launch: (attempt: number, spec: NativeLaunch) => {
+      said.push(`launch ${attempt}`)
       launches.push(spec)
       return null
     },
@@ -152,14 +153,14 @@ describe('a restart', () => {
       command: { file: '/bin/sh', args: ['-c', 'true'], cwd: '/' },
     })
     const restart = conductor.restarts?.restart()
-    conductor.dispatch({ type: 'prepare', generation: 2 })
+    conductor.dispatch({ type: 'prepare', attempt: 1, generation: 2 })
     expect(context.phase).toBe('restarting')
     await turn()
     expect(hooks).toEqual(['preNewProcess'])
     expect(launches[0]).toMatchObject({ args: ['/bin/sh', '-c', 'true'], cwd: '/', tickets: [] })
     expect(launches[0]?.environment).toContain('COLOUR=blue')
     conductor.dispatch({ type: 'restarting', pid: 7 })
-    conductor.dispatch({ type: 'handover' })
+    conductor.dispatch({ type: 'handover', attempt: 1 })
     await turn()
     const outcome = { pid: 7, generation: 2, durationMs: 83 }
     conductor.dispatch({ type: 'outcome', id: 1, ...outcome })
@@ -167,9 +168,9 @@ describe('a restart', () => {
     expect(await restart).toEqual(outcome)
     expect(said).toEqual([
       'restart 1',
-      'launch',
+      'launch 1',
       'event restarting {"pid":7}',
-      'handoverDone ',
+      'handoverDone 1 ',
       `event restarted ${JSON.stringify(outcome)}`,
     ])
   })
@@ -185,7 +186,7 @@ describe('a restart', () => {
     })
     const restart = conductor.restarts?.restart()
     const phaseWhenTold = restart?.catch(() => context.phase)
-    conductor.dispatch({ type: 'prepare', generation: 2 })
+    conductor.dispatch({ type: 'prepare', attempt: 1, generation: 2 })
     const failure = {
       code: 'ERR_SHELLFLIP_GENERATION_EXITED',
       message: 'it exited',
@@ -193,6 +194,11 @@ describe('a restart', () => {
       signal: 9,
       phase: 'starting',
     }
+    conductor.dispatch({ type: 'undo', attempt: 1, failure })
+    await turn()
+    expect(told).toMatchObject({ code: 'ERR_SHELLFLIP_GENERATION_EXITED' })
+    expect(said).toContain('undone 1')
+    expect(context.phase).toBe('restarting')
     conductor.dispatch({ type: 'outcome', id: 1, durationMs: 1, failure })
     await turn()
     conductor.dispatch({ type: 'rolledBack', failure, asked: true })
@@ -204,7 +210,6 @@ describe('a restart', () => {
       signal: 'SIGKILL',
       phase: 'starting',
     })
-    expect(told).toMatchObject({ code: 'ERR_SHELLFLIP_GENERATION_EXITED' })
     expect(await phaseWhenTold).toBe('ready')
     expect(said.some((each) => each.startsWith('event restartFailed'))).toBe(true)
   })
@@ -217,17 +222,17 @@ describe('a restart', () => {
         },
       },
     })
-    conductor.dispatch({ type: 'prepare', generation: 2 })
+    conductor.dispatch({ type: 'prepare', attempt: 1, generation: 2 })
     await turn()
-    expect(said).toEqual(['prepareFailed lifecycle.preNewProcess failed: disk full'])
+    expect(said).toEqual(['prepareFailed 1 lifecycle.preNewProcess failed: disk full'])
   })
 
   it('is refused where it would end the service, whoever asks', async () => {
     const { conductor, said } = await serving({}, { refusal: 'a restart here would end the service (tini)' })
     await expect(conductor.restarts?.restart()).rejects.toMatchObject({ code: 'ERR_SHELLFLIP_UNSUPPORTED' })
-    conductor.dispatch({ type: 'prepare', generation: 2 })
+    conductor.dispatch({ type: 'prepare', attempt: 1, generation: 2 })
     await turn()
-    expect(said).toEqual(['prepareFailed ERR_SHELLFLIP_UNSUPPORTED: a restart here would end the service (tini)'])
+    expect(said).toEqual(['prepareFailed 1 ERR_SHELLFLIP_UNSUPPORTED: a restart here would end the service (tini)'])
   })
 
   it('asked for by a signal warns if it fails, since nobody waits for it', async () => {

@@ -20,7 +20,7 @@ class FakePipe {
     setImmediate(() => this.answer(id))
   }
 
-  handoverDone(failure?: string): void {
+  handoverDone(_attempt: number, failure?: string): void {
     this.outcome = failure
   }
 
@@ -39,7 +39,7 @@ describe('a value', () => {
   it('is sent whole, in pieces', async () => {
     const value = { text: 'x'.repeat(3_000_000) }
     const pipe = sending({ handover: async () => value })
-    await pipe.sender?.send()
+    await pipe.sender?.send(1)
     expect(pipe.outcome).toBeUndefined()
     expect(pipe.chunks.length).toBeGreaterThan(3)
     expect(decodeState(pipe.bytes)).toEqual({ state: value, cutShort: false })
@@ -47,7 +47,7 @@ describe('a value', () => {
 
   it('that cannot be cloned fails the restart, and says so', async () => {
     const pipe = sending({ handover: () => ({ job() {} }) })
-    await pipe.sender?.send()
+    await pipe.sender?.send(1)
     expect(pipe.outcome).toMatch(/^handover\(\) failed: .*could not be cloned/)
     expect(pipe.chunks).toEqual([])
   })
@@ -66,7 +66,7 @@ describe('bytes', () => {
           },
         },
       })
-      await pipe.sender?.send()
+      await pipe.sender?.send(1)
       expect(pipe.bytes.toString()).toBe('abc')
       expect(pipe.outcome).toBeUndefined()
     }
@@ -84,7 +84,7 @@ describe('bytes', () => {
     })
     const ids: number[] = []
     pipe.answer = (id) => ids.push(id)
-    const sent = pipe.sender?.send()
+    const sent = pipe.sender?.send(1)
     await turn()
     await turn()
     expect(drained).toBe(false)
@@ -97,7 +97,7 @@ describe('bytes', () => {
     const pipe = sending({ lifecycle: { sendToNewProcess: (stream) => void stream.write('a') } })
     const failure: NativeFailure = { message: 'write EPIPE', errno: 32, syscall: 'write' }
     pipe.answer = (id) => pipe.sender?.written(id, failure)
-    await pipe.sender?.send()
+    await pipe.sender?.send(1)
     expect(pipe.outcome).toBe('lifecycle.sendToNewProcess failed: write EPIPE: broken pipe')
   })
 
@@ -113,7 +113,7 @@ describe('bytes', () => {
       },
     })
     pipe.answer = () => {}
-    const sent = pipe.sender?.send()
+    const sent = pipe.sender?.send(1)
     await turn()
     pipe.sender?.stop(new Error('rolled back'))
     await sent

@@ -1,11 +1,11 @@
-/** The promises of the design, each by its name, with real processes. */
+/** The promises of the design, each by its name, with real processes; promise 3 has its own files, fault-*.test.ts. */
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { get } from './support/http'
-import { alive, descriptors, until, zombies } from './support/processes'
+import { alive } from './support/processes'
 import { type Service, start } from './support/spawn'
 
 async function serving(program: string, env: NodeJS.ProcessEnv = {}) {
@@ -116,40 +116,6 @@ describe('2. the new generation has a grace period to initialise', () => {
     expect((await restarted).pid).toBe(second.pid)
     for (let request = 0; request < 20; request++) expect(await ask()).toEqual({ pid: second.pid, generation: 2 })
     await service.end(Number(second.pid))
-  })
-})
-
-describe('3. and 5. failing while initialising is fine, and whoever asked learns why', () => {
-  const TIMEOUT = { READY_TIMEOUT_MS: '1000' }
-  it.each([
-    ['exits-before-ready.mjs', {}, 'GENERATION_EXITED', /^generation 2 exited with code 7 while starting/],
-    ['exits-zero-before-ready.mjs', {}, 'GENERATION_EXITED', /^generation 2 exited with code 0 while starting/],
-    ['throws-before-ready.mjs', {}, 'GENERATION_EXITED', /exited with code 1 while starting: .*the database is gone/],
-    ['killed-before-ready.mjs', {}, 'GENERATION_EXITED', /^generation 2 was ended by SIGKILL while starting/],
-    ['never-ready.mjs', TIMEOUT, 'READY_TIMEOUT', /^generation 2 was not ready within 1000 ms: .*ready\(\)/],
-    ['blocked-before-ready.mjs', TIMEOUT, 'READY_TIMEOUT', /^generation 2 was not ready within 1000 ms/],
-    ['drops-a-listener.mjs', TIMEOUT, 'READY_TIMEOUT', /it has not called ready\(\), nor listened on 'admin'/],
-    ['handover-throws.mjs', {}, 'HANDOVER_FAILED', /the state is locked/],
-  ])('%s', async (program, env, code, message) => {
-    const { service, pid, ask } = await serving(program, env)
-    // The first failure makes what is made once: the launcher's image, the epoll descriptors.
-    await refused(service)
-    await service.event('failed')
-    const before = descriptors(pid).size
-    for (let attempt = 0; attempt < 3; attempt++) {
-      const outcome = await refused(service)
-      expect(outcome.code).toBe(1)
-      expect(outcome.said).toMatchObject({ ok: false, code: `ERR_SHELLFLIP_${code}` })
-      expect(outcome.said.message).toMatch(message)
-      expect(await ask()).toEqual({ pid, generation: 1 })
-      expect(await service.event('failed')).toMatchObject({ pid, code: `ERR_SHELLFLIP_${code}` })
-    }
-    // The last answer's connection may be closing still.
-    await until(() => descriptors(pid).size <= before, `more than ${before} descriptors are left`)
-    expect(zombies(pid)).toEqual([])
-    expect(service.processes().map((process) => process.pid)).toEqual([pid])
-    await service.end(pid)
-    expect(await service.firstExit).toEqual({ code: 0, signal: null })
   })
 })
 

@@ -125,9 +125,13 @@ export class Service {
 
   /** Every process of this service that runs: generations, launchers, and whatever they started. */
   processes(): Process[] {
+    return this.everyProcess().filter(({ state }) => state !== 'Z')
+  }
+
+  /** The same with those that have ended and that nobody has waited for. */
+  everyProcess(): Process[] {
     return processes().filter(
-      ({ pid, group, state }) =>
-        state !== 'Z' && (group === this.pid || hasVariable(pid, MARK, this.#mark)) && pid !== process.pid,
+      ({ pid, group }) => (group === this.pid || hasVariable(pid, MARK, this.#mark)) && pid !== process.pid,
     )
   }
 

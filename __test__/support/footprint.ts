@@ -1,0 +1,64 @@
+/** Everything a service holds of the machine, to be compared before and after something that must leave nothing. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { expect } from 'vitest'
+import { descriptors } from './processes'
+import type { Service } from './spawn'
+
+/** What one generation of a service, and the service around it, holds. Sorted lines, for a readable difference. */
+export interface Footprint {
+  /** Every process of the service, with its pid; those that nobody has waited for are zombies. */
+  processes: string[]
+  /** Number and target of each descriptor of that generation, and its flags where it is a standard stream. */
+  descriptors: string[]
+  /** The names of its threads. */
+  threads: string[]
+  /** Whatever lies in the service's folder, which is its TMPDIR too. */
+  files: string[]
+}
+
+/** Made with the first restart, and kept for the next ones on purpose. */
+const KEPT = '/memfd:shellflip-launcher'
+
+/** What that generation holds now. */
+export function footprint(service: Service, pid = service.pid): Footprint {
+  return {
+    processes: processesOf(service),
+    descriptors: [...descriptors(pid)]
+      .filter(([, target]) => !target.startsWith(KEPT))
+      .map(([number, target]) => `${number} ${target}${number < 3 ? ` ${flags(pid, number)}` : ''}`)
+      .sort(),
+    threads: threads(pid),
+    files: readdirSync(service.directory, { recursive: true, withFileTypes: true })
+      .map((entry) => `${entry.parentPath}/${entry.name}${entry.isSocket() ? ' (socket)' : ''}`)
+      .sort(),
+  }
+}
+
+/**
+ * Asserts that the generation holds what it held. Processes must be as they were at once; a descriptor or a thread may
+ * take a moment, since the connection by which the test learnt of the outcome is closing still.
+ */
+export async function expectUnchanged(service: Service, before: Footprint, pid = service.pid): Promise<void> {
+  expect(processesOf(service), 'processes at the moment of the answer').toEqual(before.processes)
+  await expect.poll(() => footprint(service, pid), { timeout: 10_000, interval: 10 }).toEqual(before)
+}
+
+function processesOf(service: Service): string[] {
+  const all = service.everyProcess()
+  const ours = new Set(all.map(({ pid }) => pid))
+  // An orphan's zombie is for init to reap.
+  return all
+    .filter(({ state, parent }) => state !== 'Z' || ours.has(parent))
+    .map(({ pid, state, command }) => `${pid} ${state === 'Z' ? 'zombie ' : ''}${command}`)
+    .sort()
+}
+
+function flags(pid: number, number: number): string {
+  return /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${number}`, 'latin1'))?.[1] ?? ''
+}
+
+function threads(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/task`)
+    .map((id) => readFileSync(`/proc/${pid}/task/${id}/comm`, 'latin1').trim())
+    .sort()
+}
