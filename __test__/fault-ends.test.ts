@@ -89,7 +89,8 @@ describe('the new generation runs out of memory', () => {
     survives('fills-its-heap.mjs', {
       ...ENDED,
       signal: 'SIGABRT',
-      message: /^generation 2 was ended by SIGABRT while starting \(\d+ ms\): .* run out of memory end like this$/,
+      message:
+        /^generation 2 was ended by SIGABRT while starting \(\d+ ms\): .* that run out of memory, threads or descriptors end like this$/,
     }))
 })
 

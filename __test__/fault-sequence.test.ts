@@ -7,16 +7,6 @@ import { exitOf, startReaped } from './support/reaper'
 
 const refusal = (code: string) => ({ ok: false, code: `ERR_SHELLFLIP_${code}` })
 
-it('ready() again is the same ready()', async () => {
-  const old = await serving('ready-twice.mjs')
-  const { service, pid } = old
-  expect(await service.event('thrice')).toMatchObject({ generation: 1 })
-  const second = await service.restart()
-  expect(await service.event('thrice')).toMatchObject({ generation: 2, pid: second.pid })
-  expect(await exitOf(service, pid)).toEqual({ pid, code: 0, signal: 0 })
-  await expectWhole(old, second)
-})
-
 describe('a restart asked for too early', () => {
   it('of a first generation that is not ready is refused with NOT_READY', async () => {
     const service = startReaped('first-ready-when-told.mjs')

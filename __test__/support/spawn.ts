@@ -23,8 +23,11 @@ export interface StartOptions {
   env?: NodeJS.ProcessEnv
   /** Default: a new one. */
   directory?: string
-  /** Default 'ignore'; with 'pipe' there is `input()`. */
-  stdin?: 'ignore' | 'pipe'
+  /** Default 'ignore'; with 'pipe' there is `input()`; a number is a descriptor of the test's. */
+  stdin?: 'ignore' | 'pipe' | number
+  /** Default: whoever runs the tests. Only root may choose. */
+  uid?: number
+  gid?: number
 }
 
 /** What `shellflip restart --json` says of a restart that succeeded. */
@@ -77,6 +80,8 @@ export class Service {
         env: { ...env, TMPDIR: this.directory, SHELLFLIP_SOCKET: this.socket, [MARK]: this.#mark, ...options.env },
         stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
         detached: true,
+        uid: options.uid,
+        gid: options.gid,
       },
     )
     onTestFinished(() => this.kill())

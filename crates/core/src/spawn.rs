@@ -12,7 +12,7 @@ mod running;
 #[cfg(target_os = "linux")]
 mod tests;
 
-pub use failure::failed;
+pub use failure::{failed, refused};
 pub use image::{Image, prepare, set_launcher_path};
 pub use launcher::{Launcher, start};
 pub use running::Running;

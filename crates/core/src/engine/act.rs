@@ -7,7 +7,6 @@ use super::run::Running;
 use super::succession::Drains;
 use super::{Command, Event, Progress, lock};
 use crate::coordination::{Answer, Bound};
-use crate::error::{Code, Failure};
 use crate::message::{Drainer, Frame, Hello};
 use crate::notify::NEXT;
 use crate::restart::{self, Action, Peer, Reason, State};
@@ -62,8 +61,9 @@ impl Running {
                 Ok(made) => *image = Some(made),
                 Err(error) => {
                     drop(image);
-                    let text = format!("the launcher cannot be made ready: {error}");
-                    return self.step(restart::Event::HookFailed(Failure::new(Code::SpawnFailed, text)));
+                    let what = "cannot make the launcher of the new generation ready";
+                    let failure = spawn::refused(what, "memfd_create", &error).during("preparing");
+                    return self.step(restart::Event::HookFailed(failure));
                 }
             }
         }
@@ -85,8 +85,9 @@ impl Running {
             // Its restart is over (a deadline, a shutdown): nobody waits for it.
             Ok(late) => drop(tokio::spawn(late.end("the restart is over"))),
             Err(error) if current => {
-                let text = format!("the new generation cannot be watched: {error}; raise RLIMIT_NOFILE");
-                self.step(restart::Event::HookFailed(Failure::new(Code::SpawnFailed, text)));
+                let failure =
+                    spawn::refused("cannot watch the new generation", "epoll_ctl", &error).during("preparing");
+                self.step(restart::Event::HookFailed(failure));
             }
             Err(error) => self.trace(format!("a new generation that nobody waits for: {error}")),
         }

@@ -61,7 +61,9 @@ impl Ended<'_> {
 fn signal_hint(signal: i32) -> &'static str {
     match signal {
         9 => ": by somebody, or by the kernel for want of memory (two generations need memory for two)",
-        4 | 5 | 6 | 8 | 11 => ": see what it printed; programs that run out of memory end like this",
+        4 | 5 | 6 | 8 | 11 => {
+            ": see what it printed; programs that run out of memory, threads or descriptors end like this"
+        }
         _ => "",
     }
 }

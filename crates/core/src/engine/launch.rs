@@ -45,12 +45,11 @@ pub(crate) struct Launched {
 const PIPE_SIZE: usize = 1 << 20;
 
 pub(crate) fn launch(shared: &Shared, launch: Launch) -> Result<Launched, Failure> {
-    let ends = Ends::make().map_err(|error| {
-        Failure::new(Code::SpawnFailed, format!("no pipes for the new generation: {error}; raise RLIMIT_NOFILE"))
-    })?;
-    let listeners = lock(&shared.registry).share().map_err(|error| {
-        Failure::new(Code::SpawnFailed, format!("a listener cannot be duplicated: {error}; raise RLIMIT_NOFILE"))
-    })?;
+    let ends =
+        Ends::make().map_err(|error| spawn::refused("cannot make pipes for the new generation", "pipe", &error))?;
+    let listeners = lock(&shared.registry)
+        .share()
+        .map_err(|error| spawn::refused("cannot duplicate a listener for the new generation", "dup", &error))?;
     let listeners = listeners
         .into_iter()
         .map(|shared| {
@@ -70,7 +69,7 @@ pub(crate) fn launch(shared: &Shared, launch: Launch) -> Result<Launched, Failur
     set(GENERATION, (shared.generation + 1).to_string());
     if let Some(socket) = &lock(&shared.view).socket {
         let socket = socket.try_clone().map_err(|error| {
-            Failure::new(Code::SpawnFailed, format!("the coordination socket cannot be duplicated: {error}"))
+            spawn::refused("cannot duplicate the coordination socket for the new generation", "dup", &error)
         })?;
         set(RESTART_SOCKET, "6".into());
         pass.push(socket);

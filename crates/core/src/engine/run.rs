@@ -212,6 +212,8 @@ impl Running {
                 self.name_next(Some(*pid));
                 (self.sink)(Event::Restarting { pid: *pid });
             }
+            // A process on its way out is alive to the launcher; to us its channel has ended already.
+            Report::Released if attempt.silent && attempt.hello.is_some() => self.died(&Report::Gone),
             Report::Released => self.step(restart::Event::Released),
             Report::Gone => self.step(restart::Event::LauncherGone),
             Report::Failed { stage, errno } => {

@@ -70,8 +70,8 @@ fn missing_interpreter(stage: &str, errno: i32, file: &Path) -> Option<String> {
     Some(named.map_or_else(|| "a dynamic loader".into(), |named| format!("the interpreter {named}")))
 }
 
-/// The launcher itself could not be started.
-pub(super) fn no_launcher(what: &str, syscall: &str, error: &io::Error) -> Failure {
+/// The system refused something that a start needs: what it was, which call, and what to raise.
+pub fn refused(what: &str, syscall: &str, error: &io::Error) -> Failure {
     let advice = Errno::from_io_error(error).map_or(GOES_ON, advice);
     system(what, syscall, error, advice)
 }
@@ -83,7 +83,9 @@ pub(super) fn invalid(message: String) -> Failure {
 
 fn system(what: &str, syscall: &str, error: &io::Error, advice: &str) -> Failure {
     let name = Errno::from_io_error(error).and_then(name).map_or(String::new(), |name| format!("{name}, "));
-    let message = format!("{what} ({name}{error}): {advice}");
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let message = format!("{what} ({name}{text}): {advice}");
     Failure { errno: error.raw_os_error(), syscall: Some(syscall.into()), ..Failure::new(Code::SpawnFailed, message) }
 }
 

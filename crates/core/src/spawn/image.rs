@@ -1,6 +1,7 @@
 //! The launcher's program: embedded in this library and run from memory, or a file where that cannot be.
 
 use crate::sys;
+use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
@@ -27,13 +28,18 @@ pub fn set_launcher_path(path: impl Into<PathBuf>) {
 /// Makes the launcher ready to be started. On any thread; costs one copy of it.
 ///
 /// # Errors
-/// Where it cannot be had in memory and there is no file: why not in memory.
+/// Where it cannot be had in memory and there is no file: why not in memory. Where the system only has no more to give
+/// at the moment, a file is no way out: the image is kept.
 pub fn prepare() -> io::Result<Image> {
     match in_memory() {
         Ok(memory) => Ok(Image { memory: Some(memory) }),
-        Err(_) if launcher_path().is_some() => Ok(Image { memory: None }),
+        Err(error) if !for_the_moment(&error) && launcher_path().is_some() => Ok(Image { memory: None }),
         Err(error) => Err(error),
     }
+}
+
+fn for_the_moment(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
 impl Image {

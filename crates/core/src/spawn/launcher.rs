@@ -1,7 +1,7 @@
 //! Starting a launcher, and handing it what to start. Synchronous and bounded: runs on the JavaScript thread, since
 //! niceness, affinity, capabilities and seccomp belong to the thread that spawns.
 
-use super::failure::{invalid, no_launcher};
+use super::failure::{invalid, refused};
 use super::{Image, Running, Spec};
 use crate::{Code, Failure};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, fcntl_getfd};
@@ -55,7 +55,7 @@ impl Process {
 pub fn start(image: &Image, spec: Spec) -> Result<Launcher, Failure> {
     let frame = frame(&spec)?;
     let failed = |syscall: &'static str| {
-        move |error: io::Error| no_launcher("cannot start the launcher of the new generation", syscall, &error)
+        move |error: io::Error| refused("cannot start the launcher of the new generation", syscall, &error)
     };
     let null = File::options().read(true).write(true).open("/dev/null").map_err(failed("open"))?;
     let (control, theirs) = UnixStream::pair().map_err(failed("socketpair"))?;
