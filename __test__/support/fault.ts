@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { expectUnchanged, type Footprint, footprint } from './footprint'
 import { get } from './http'
-import { look } from './processes'
+import { alive } from './processes'
 import { type Restarted, type Said, type Service, type StartOptions, start } from './spawn'
 
 /** What whoever asked is to be told. */
@@ -84,7 +84,7 @@ export class Faulty {
     if (process === true || (process === 'maybe' && said.about !== undefined)) {
       const { about } = await this.service.event('restarting')
       expect(said.about).toBe(about)
-      expect(look(Number(about)), 'the new generation').toBeUndefined()
+      expect(alive(Number(about)), 'the new generation lives').toBe(false)
     } else expect(said.about).toBeUndefined()
     return said
   }
