@@ -30,7 +30,7 @@ export type ShellflipErrorCode =
   | 'ERR_SHELLFLIP_SPAWN_FAILED'
   /** `handover()` or a lifecycle hook failed, or its pipe did. */
   | 'ERR_SHELLFLIP_HANDOVER_FAILED'
-  /** The new generation ended before it served: see `exitCode` or `signal`. */
+  /** The new generation ended before it served (see `exitCode` or `signal`), or gave up and was ended. */
   | 'ERR_SHELLFLIP_GENERATION_EXITED'
   /** The new generation was not ready within `readyTimeoutMs`. */
   | 'ERR_SHELLFLIP_READY_TIMEOUT'

@@ -13,7 +13,7 @@ export interface Logger {
   error(message: string): void
 }
 
-/** The crate's three hooks, for state sent as a stream of raw bytes. A hook that fails rolls the restart back. */
+/** The crate's three hooks, for state sent as a stream of raw bytes. One of the first two that fails rolls the restart back. */
 export interface LifecycleHandler {
   /** Before anything is started. */
   preNewProcess?(): void | Promise<void>
@@ -22,7 +22,10 @@ export interface LifecycleHandler {
    * when the returned promise resolves. Mind the backpressure: `await pipeline(source, pipe)`.
    */
   sendToNewProcess?(pipe: Writable): void | Promise<void>
-  /** After a restart failed, whatever the reason; this generation goes on. */
+  /**
+   * After a restart failed, whatever the reason, and before whoever asked is told; this generation goes on. What it throws
+   * is logged. No restart begins while it runs, but it is not waited for longer than 5 s.
+   */
   newProcessFailed?(error: ShellflipError): void | Promise<void>
 }
 

@@ -29,7 +29,7 @@ pub enum Code {
     SpawnFailed,
     /// A lifecycle hook or the handover failed.
     HandoverFailed,
-    /// The new generation ended before it served.
+    /// The new generation ended before it served, or gave up and was ended.
     GenerationExited,
     /// The new generation was not ready in time.
     ReadyTimeout,
