@@ -189,7 +189,7 @@ impl Running {
         self.stale.take().map(Bound::unlink);
         if let (Some(hello), true) = (self.elder_hello.take(), self.elder.is_some()) {
             let drainer = Drainer { pid: hello.pid, generation: hello.generation, since_ms: 0 };
-            lock(&self.shared.view).drainers.push(Drains::new(drainer));
+            Drains::list(drainer, &self.shared);
         }
         lock(&self.shared.registry).close_unclaimed();
         if announce {

@@ -92,11 +92,9 @@ impl Setup {
 
         let known = hello.as_ref().and_then(|hello| hello.socket.clone()).map(Into::into);
         let (bound, stale) = socket(&options, inheritance.restart_socket, known, &mut warnings)?;
-        {
-            let mut view = lock(&shared.view);
-            view.socket = share(bound.as_ref())?;
-            let earlier = hello.iter().flat_map(|hello| hello.draining.iter().copied());
-            view.drainers = earlier.map(Drains::new).collect();
+        lock(&shared.view).socket = share(bound.as_ref())?;
+        for earlier in hello.iter().flat_map(|hello| hello.draining.iter().copied()) {
+            Drains::list(earlier, &shared);
         }
         let handover = match (&hello, old) {
             (Some(hello), _) => hello.handover,

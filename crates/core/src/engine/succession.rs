@@ -83,18 +83,35 @@ pub(crate) struct Drains {
     since: Instant,
     /// Tells its end from another process's that was given its pid.
     #[cfg(target_os = "linux")]
-    pidfd: Option<OwnedFd>,
+    pidfd: Option<Arc<OwnedFd>>,
 }
 
 impl Drains {
-    pub fn new(drainer: Drainer) -> Drains {
+    /// Lists it for as long as it lives: where the kernel can say when it has ended, nothing of it is held any longer.
+    /// On the tokio runtime.
+    pub fn list(drainer: Drainer, shared: &Arc<Shared>) {
+        let drains = Drains::new(drainer);
+        #[cfg(target_os = "linux")]
+        if let Some(watched) = drains.pidfd.clone().and_then(|pidfd| crate::sys::watch(pidfd).ok()) {
+            let shared = Arc::clone(shared);
+            tokio::spawn(async move {
+                // pidfd_open(2): readable once the process has ended.
+                let _ = watched.readable().await;
+                lock(&shared.view).drainers.retain(Drains::alive);
+            });
+        }
+        lock(&shared.view).drainers.push(drains);
+    }
+
+    fn new(drainer: Drainer) -> Drains {
         Drains {
             pid: drainer.pid,
             generation: drainer.generation,
             since: Instant::now().checked_sub(Duration::from_millis(drainer.since_ms)).unwrap_or_else(Instant::now),
             #[cfg(target_os = "linux")]
             pidfd: process(drainer.pid)
-                .and_then(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()),
+                .and_then(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok())
+                .map(Arc::new),
         }
     }
 
@@ -103,7 +120,6 @@ impl Drains {
         if let Some(pidfd) = &self.pidfd {
             use rustix::event::{PollFd, PollFlags, Timespec, poll};
             let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-            // pidfd_open(2): readable once the process has ended.
             return poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&now)) == Ok(0);
         }
         process(self.pid).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
@@ -117,4 +133,35 @@ impl Drains {
 
 fn process(pid: u32) -> Option<rustix::process::Pid> {
     rustix::process::Pid::from_raw(pid.cast_signed())
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[tokio::test]
+    async fn nothing_is_held_of_a_generation_that_has_ended() {
+        let shared = Arc::new(Shared {
+            registry: Mutex::default(),
+            tickets: Mutex::default(),
+            view: Mutex::default(),
+            image: Mutex::default(),
+            generation: 2,
+        });
+        let mut old = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        Drains::list(Drainer { pid: old.id(), generation: 1, since_ms: 0 }, &shared);
+        tokio::task::yield_now().await;
+        assert_eq!(lock(&shared.view).drainers.len(), 1);
+
+        old.kill().unwrap();
+        let forgotten = async {
+            while !lock(&shared.view).drainers.is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), forgotten).await.unwrap();
+        old.wait().unwrap();
+    }
 }
