@@ -119,16 +119,19 @@ impl Running {
             return;
         }
         self.killed = true;
+        if self.signal_by_pidfd(Signal::KILL) {
+            return;
+        }
         match &mut self.launcher {
-            Some(live) if self.pidfd.is_none() => live.command(Command::Kill),
-            _ => self.signal(Signal::KILL),
+            Some(live) => live.command(Command::Kill),
+            None => self.signal_by_pid(Signal::KILL),
         }
     }
 
     /// Asks the new generation to end, by SIGTERM.
     pub fn terminate(&mut self) {
-        if !self.ended {
-            self.signal(Signal::TERM);
+        if !self.ended && !self.signal_by_pidfd(Signal::TERM) {
+            self.signal_by_pid(Signal::TERM);
         }
     }
 
@@ -162,14 +165,20 @@ impl Running {
             || self.pidfd().is_some_and(|pidfd| poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&now)) == Ok(1))
     }
 
-    /// By pidfd, or by pid where there is none. Fails only where it has ended.
-    fn signal(&self, signal: Signal) {
+    /// Whether it was signalled that way, or has ended. Not where there is no pidfd, nor where a filter of system calls or
+    /// an emulator knows none of this one.
+    fn signal_by_pidfd(&self, signal: Signal) -> bool {
         #[cfg(target_os = "linux")]
         if let Some(pidfd) = self.pidfd() {
-            let _ = rustix::process::pidfd_send_signal(pidfd, signal);
-            return;
+            return matches!(rustix::process::pidfd_send_signal(pidfd, signal), Ok(()) | Err(Errno::SRCH));
         }
+        let _ = signal;
+        false
+    }
+
+    fn signal_by_pid(&self, signal: Signal) {
         if let Some(pid) = self.pid.and_then(|pid| Pid::from_raw(pid.cast_signed())) {
+            // Fails only where it has ended.
             let _ = kill_process(pid, signal);
         }
     }
