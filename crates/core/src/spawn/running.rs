@@ -183,6 +183,13 @@ impl Running {
         }
     }
 
+    /// As where a signal cannot be sent that way.
+    #[cfg(test)]
+    #[cfg(target_os = "linux")]
+    pub(super) fn without_pidfd_signals(&mut self) {
+        self.pidfd = std::fs::File::open("/dev/null").ok().map(OwnedFd::from);
+    }
+
     #[cfg(test)]
     #[cfg(target_os = "linux")]
     pub(super) fn launcher_pid(&self) -> Option<u32> {

@@ -62,6 +62,16 @@ async fn killed_it_is_reaped_and_reported() {
 }
 
 #[tokio::test]
+async fn where_a_pidfd_takes_no_signal_it_is_killed_all_the_same() {
+    let (mut running, _output, _input) = launch_living("");
+    let pid = started(&mut running).await;
+    running.without_pidfd_signals();
+    running.kill();
+    assert_eq!(running.next().await, Report::Signaled { signal: Signal::KILL.as_raw() });
+    assert!(!exists(pid));
+}
+
+#[tokio::test]
 async fn killed_before_its_start_was_heard_of_it_is_reaped_and_reported() {
     let (mut running, _output, _input) = launch_living("");
     running.kill();
