@@ -2,6 +2,7 @@
 import { Loss } from './counters.mjs'
 import { Connection } from './http1.mjs'
 import { NotProcessed, Session } from './http2.mjs'
+import { Upload } from './upload.mjs'
 
 /** Far longer than the slowest route: reached only by an answer that never comes. */
 const DEADLINE_MS = 20_000
@@ -12,7 +13,7 @@ const RESENDS = 3
 /**
  * @typedef {object} Kind
  * @property {number} count  of clients
- * @property {'echo' | 'slow' | 'stream'} route  see examples/app.mjs
+ * @property {'echo' | 'slow' | 'stream' | 'upload'} route  see examples/app.mjs; an upload is answered with its digest
  * @property {readonly [number, number]} thinkMs  pause between two requests
  * @property {boolean} keepAlive
  */
@@ -81,21 +82,22 @@ export class Client {
   async #ask() {
     const { route, keepAlive } = this.#kind
     const token = `${this.#name}-${++this.#sent}-${Math.random().toString(36).slice(2)}`
-    const response = await this.#send(`/${route}/${token}`)
+    const upload = route === 'upload' ? new Upload() : undefined
+    const response = await this.#send(`/${route}/${token}`, upload)
     if (response.status !== 200) throw new Loss('wrong', `status ${response.status}: ${response.body.slice(0, 80)}`)
-    const answer = verify(response.body, token, route)
+    const answer = verify(response.body, upload?.digest ?? token, route)
     this.#load.answered(answer)
     this.#tls(answer.pid)
     if (response.close && keepAlive) this.#load.counters.reconnects++
     if (response.close || !keepAlive) this.#drop()
   }
 
-  /** @param {string} path */
-  async #send(path) {
+  /** @param {string} path @param {Upload} [upload] */
+  async #send(path, upload) {
     for (let attempt = 0; ; attempt++) {
       const connection = await this.#usable()
       try {
-        return await connection.request(path, { close: !this.#kind.keepAlive, deadlineMs: DEADLINE_MS })
+        return await connection.request(path, { close: !this.#kind.keepAlive, deadlineMs: DEADLINE_MS, upload })
       } catch (error) {
         if (!(error instanceof NotProcessed)) throw error
         if (attempt === RESENDS) throw new Loss('unanswered', `refused by GOAWAY ${RESENDS} times`)

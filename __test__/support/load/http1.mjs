@@ -1,5 +1,6 @@
 // One HTTP/1.1 connection on a raw socket: node:http's agent retries and hides what must be counted here.
 import net from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import tls from 'node:tls'
 import { Loss } from './counters.mjs'
 import { ResponseReader } from './response.mjs'
@@ -84,10 +85,10 @@ export class Connection {
 
   /**
    * @param {string} path
-   * @param {{ close?: boolean, deadlineMs: number }} options
+   * @param {{ close?: boolean, deadlineMs: number, upload?: import('./upload.mjs').Upload }} options
    * @returns {Promise<import('./response.mjs').Response>} rejects with a Loss
    */
-  request(path, { close = false, deadlineMs }) {
+  request(path, { close = false, deadlineMs, upload }) {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
         () => this.#fail(new Loss('unanswered', `no whole answer within ${deadlineMs} ms`)),
@@ -95,10 +96,22 @@ export class Connection {
       )
       this.#pending = { reader: new ResponseReader(), resolve, reject, timer }
       if (this.end !== 'open') return this.#fail(new Loss('unanswered', 'the connection had ended'))
-      this.#socket.write(
-        `GET ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: ${close ? 'close' : 'keep-alive'}\r\n\r\n`,
-      )
+      const line = `${upload ? 'POST' : 'GET'} ${path} HTTP/1.1`
+      const length = upload ? `content-length: ${upload.length}\r\n` : ''
+      const connection = `connection: ${close ? 'close' : 'keep-alive'}`
+      this.#socket.write(`${line}\r\nhost: localhost\r\n${length}${connection}\r\n\r\n`)
+      if (upload) this.#upload(upload)
     })
+  }
+
+  /** Until all is sent, or the request is over. @param {import('./upload.mjs').Upload} upload */
+  async #upload({ pieces, everyMs }) {
+    const pending = this.#pending
+    for (const piece of pieces) {
+      if (this.#pending !== pending) return
+      this.#socket.write(piece)
+      await sleep(everyMs)
+    }
   }
 
   close() {

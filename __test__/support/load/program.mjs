@@ -46,10 +46,11 @@ export class Program {
 
   /**
    * @param {string} script  relative to the root of the repository
-   * @param {{ args?: string[], env?: Record<string, string | undefined>, nodeArgs?: string[], front?: string[] }} [options]
-   *   front: a command that runs Node, with its arguments
+   * @param {{ args?: string[], env?: Record<string, string | undefined>, nodeArgs?: string[], front?: string[],
+   *   detached?: boolean }} [options]  front: a command that runs Node, with its arguments; detached: all its processes
+   *   form a process group of their own, named like its first pid
    */
-  constructor(script, { args = [], env = {}, nodeArgs = [], front = [] } = {}) {
+  constructor(script, { args = [], env = {}, nodeArgs = [], front = [], detached = false } = {}) {
     this.#folder = temporaryFolder()
     this.#socket = join(this.#folder, 's')
     const [file = '', ...rest] = [...front, process.execPath, ...nodeArgs, join(ROOT, script), ...args]
@@ -57,6 +58,7 @@ export class Program {
       cwd: ROOT,
       env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined, PORT: '0', SHELLFLIP_SOCKET: this.#socket, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached,
     })
     this.#known.add(this.pid)
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
@@ -140,6 +142,11 @@ export class Program {
     return readdirSync('/proc')
       .filter((entry) => /^\d+$/.test(entry) && environment(entry).includes(`\0SHELLFLIP_SOCKET=${this.#socket}\0`))
       .map(Number)
+  }
+
+  /** The live generations, without what they started. @returns {number[]} */
+  generations() {
+    return this.processes().filter((pid) => this.#known.has(pid))
   }
 
   /** Resolves when that process is gone; rejects if it is not, long after it should be. @param {number} pid */
