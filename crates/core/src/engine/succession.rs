@@ -139,6 +139,7 @@ fn process(pid: u32) -> Option<rustix::process::Pid> {
 #[cfg(target_os = "linux")]
 mod tests {
     use super::*;
+    use crate::message::Versions;
     use std::sync::Mutex;
 
     #[tokio::test]
@@ -149,6 +150,7 @@ mod tests {
             view: Mutex::default(),
             image: Mutex::default(),
             generation: 2,
+            versions: Versions::default(),
         });
         let mut old = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         Drains::list(Drainer { pid: old.id(), generation: 1, since_ms: 0 }, &shared);
