@@ -187,7 +187,11 @@ impl Running {
     #[cfg(test)]
     #[cfg(target_os = "linux")]
     pub(super) fn without_pidfd_signals(&mut self) {
-        self.pidfd = std::fs::File::open("/dev/null").ok().map(OwnedFd::from);
+        // It never becomes readable, as of a process that lives.
+        self.pidfd = io::pipe().ok().and_then(|(reader, writer)| {
+            std::mem::forget(writer);
+            sys::watch(OwnedFd::from(reader)).ok()
+        });
     }
 
     #[cfg(test)]
