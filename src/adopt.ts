@@ -7,8 +7,11 @@
  */
 import type { Socket as DatagramSocket } from 'node:dgram'
 import { closeSync } from 'node:fs'
-import { type AddressInfo, isIPv6, Server } from 'node:net'
+import { type AddressInfo, Server } from 'node:net'
+import { type Claimed, expected, verify } from './address'
+import { adoptDatagramUnderBun, adoptUnderBun } from './bun-adopt'
 import { ShellflipError, systemError } from './errors'
+import { BUN } from './runtime'
 
 /** A listener that a server or dgram socket of the application now owns. */
 export interface Adopted {
@@ -19,12 +22,8 @@ export interface Adopted {
   start(): void
   /** Stops accepting and leaves the connections alone. */
   stop(): void
-}
-
-/** What a claim is about, as far as adoption needs it. */
-export interface Claimed {
-  fd: number
-  address: { kind: 'tcp' | 'udp' | 'unix'; host?: string; port?: number; path?: string }
+  /** The connections are gone, and nothing is left to do. */
+  end(): void
 }
 
 /** The part of libuv's handles, as Node wraps them, that is used here. */
@@ -35,10 +34,7 @@ interface Handle {
   close(callback?: () => void): void
 }
 
-type Listen = (options: { fd: number; backlog: number; exclusive: boolean }) => unknown
-
-/** Runtimes whose servers have no such handle: there adoption itself is what starts accepting. */
-const HANDLES = process.versions.bun === undefined && !('Deno' in globalThis)
+type Listen = (...args: unknown[]) => unknown
 
 /**
  * `listen` is the server's own method, not the one `manage()` put over it; `closed` is called when the application
@@ -51,10 +47,10 @@ export function adoptServer(
   backlog: number,
   closed: () => void,
 ): Adopted {
+  if (BUN) return adoptUnderBun(server, listen, claimed, backlog, closed)
   const options = { fd: claimed.fd, backlog, exclusive: true }
-  if (!HANDLES) return adoptAtStart(server, () => listen.call(server, options), claimed)
   const handle = takeHandle(server, claimed.fd, () => void listen.call(server, options))
-  if (handle === null) return { listening: false, address: expected(claimed), start() {}, stop() {} }
+  if (handle === null) return { listening: false, address: expected(claimed), start() {}, stop() {}, end() {} }
   const unnamed = nameAddress(server, claimed)
   const hold = onClose(handle, () => {
     unnamed()
@@ -79,25 +75,7 @@ export function adoptServer(
       unnamed()
       Server.prototype.close.call(server)
     },
-  }
-}
-
-/** Without handles: the listener is ours, and waits in the kernel, until the server is given it at the start. */
-function adoptAtStart(server: Server, open: () => unknown, claimed: Claimed): Adopted {
-  let open_ = false
-  return {
-    listening: true,
-    address: expected(claimed),
-    start() {
-      open_ = true
-      server.once('listening', () => verify(server.address() ?? '', claimed))
-      open()
-    },
-    stop() {
-      if (open_) Server.prototype.close.call(server)
-      else closeSync(claimed.fd)
-      open_ = true
-    },
+    end() {},
   }
 }
 
@@ -127,6 +105,7 @@ function takeHandle(server: Server, fd: number, open: () => void): Handle | null
 
 /** The same for a dgram socket, whose handle exists from its creation. */
 export function adoptDatagram(socket: DatagramSocket, claimed: Claimed, closed: () => void): Adopted {
+  if (BUN) return adoptDatagramUnderBun(socket, claimed, closed)
   const handle = datagramHandle(socket)
   if (handle === null) {
     closeSync(claimed.fd)
@@ -178,6 +157,7 @@ export function adoptDatagram(socket: DatagramSocket, claimed: Claimed, closed: 
       stopped = true
       if (datagramHandle(socket) === handle) handle.recvStop?.()
     },
+    end() {},
   }
 }
 
@@ -220,38 +200,6 @@ function nameAddress(server: Server, { address }: Claimed): () => void {
   if (path === undefined) return () => {}
   server.address = () => path
   return () => void delete (server as Partial<Server>).address
-}
-
-/** Some runtimes ignore a descriptor and listen elsewhere: the address tells. */
-function verify(real: AddressInfo | string | null, claimed: Claimed): void {
-  const want = expected(claimed)
-  if (typeof want === 'string' ? real === want : isSame(real, want)) return
-  throw new ShellflipError(
-    'ERR_SHELLFLIP_LISTENER',
-    `listen: the server listens at ${print(real)} and not at ${print(want)}: this runtime ignored the descriptor it was given. ` +
-      'Run the service under Node.js',
-  )
-}
-
-function isSame(real: AddressInfo | string | null, want: AddressInfo): boolean {
-  if (typeof real === 'string' || real === null || real.port !== want.port) return false
-  return real.address === want.address || unscoped(real.address) === unscoped(want.address)
-}
-
-/** `fe80::1%eth0` is `fe80::1`. */
-function unscoped(address: string): string {
-  return address.replace(/%.*$/, '')
-}
-
-function expected({ address }: Claimed): AddressInfo | string {
-  if (address.path !== undefined) return address.path
-  const { host = '', port = 0 } = address
-  return { address: host, family: isIPv6(host) ? 'IPv6' : 'IPv4', port }
-}
-
-function print(address: AddressInfo | string | null): string {
-  if (address === null) return 'no address'
-  return typeof address === 'string' ? address : `${address.address} port ${address.port}`
 }
 
 function check(status: number, syscall: string, claimed: Claimed): void {

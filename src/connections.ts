@@ -72,7 +72,8 @@ export class Connections {
   /** Sockets on which HTTP/1 may run. */
   *http(): Generator<HttpSocket> {
     yield* this.sockets
-    yield* this.secure
+    // Bun knows no transport beside the TLS socket.
+    for (const socket of this.secure) if (!this.sockets.has(socket)) yield socket
   }
 
   /** Requests being handled: HTTP/1 by connection (of pipelined ones the first counts), HTTP/2 by stream. */

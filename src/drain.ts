@@ -7,6 +7,7 @@ import type { ServerHttp2Session } from 'node:http2'
 import type { Server, Socket } from 'node:net'
 import type { Connections } from './connections'
 import { announceClose, isFresh, isIdle } from './http'
+import { BUN } from './runtime'
 
 export interface DrainHow {
   reason: 'restart' | 'shutdown'
@@ -66,9 +67,10 @@ function isHttp(server: HttpServer): boolean {
 
 /**
  * Node ends an idle connection when its keepAliveTimeout is over, unless no request came on it ever, and unless the
- * server has none (http2 with allowHTTP1 before Node 22). These are waited for here.
+ * server has none (http2 with allowHTTP1 before Node 22). These are waited for here. Bun ends all of them by itself.
  */
 function waitForRequest(server: HttpServer, socket: Socket, immediate: boolean, timers: Set<NodeJS.Timeout>): void {
+  if (BUN && !immediate) return
   const unlimited = server.keepAliveTimeout === undefined
   if (!isFresh(socket) && !(unlimited && isIdle(socket))) return
   const { bytesRead } = socket

@@ -11,8 +11,9 @@
  */
 import type { EventEmitter } from 'node:events'
 import { type IncomingMessage, OutgoingMessage, ServerResponse } from 'node:http'
-import type { Server, Socket } from 'node:net'
+import type { Server } from 'node:net'
 import type { HttpSocket } from './connections'
+import { BUN } from './runtime'
 
 type Headers = Record<string, unknown> | unknown[] | undefined
 
@@ -41,6 +42,10 @@ function install(): void {
   if (installed) return
   installed = true
   const prototype = ServerResponse.prototype as Response
+  if (BUN) {
+    installUnderBun(prototype)
+    return
+  }
   const store = prototype._storeHeader
   if (typeof store !== 'function') return
   prototype._storeHeader = function (firstLine, headers) {
@@ -49,6 +54,25 @@ function install(): void {
     store.call(this, firstLine, closingHeaders(this, headers))
     if (announced) linger(this)
   }
+}
+
+/**
+ * Bun has no `_storeHeader`; there `writeHead` is called for every response. It ends the socket at once, so that a response
+ * to an upload still under way leaves it to the next one to say close.
+ */
+function installUnderBun(prototype: Response): void {
+  const { writeHead } = prototype
+  prototype.writeHead = function (this: Response, status: number, ...rest: unknown[]) {
+    const { 'content-length': length, 'transfer-encoding': chunked } = this.req.headers
+    const uploading = (Number(length) > 0 || chunked !== undefined) && !this.req.complete
+    if (status < 200 || this.headersSent || uploading || !mustClose(this)) {
+      return Reflect.apply(writeHead, this, [status, ...rest])
+    }
+    const given = typeof rest.at(-1) === 'object' ? (rest.pop() as Headers) : undefined
+    const { kept, connection } = withoutConnection(given)
+    this.setHeader('Connection', closeToken([this.getHeader('connection'), connection]))
+    return Reflect.apply(writeHead, this, [status, ...rest, kept.flat()])
+  } as Response['writeHead']
 }
 
 function mustClose(response: Response): boolean {
@@ -67,10 +91,17 @@ function closingHeaders(response: Response, headers: Headers): Headers {
     if (response.hasHeader('keep-alive')) OutgoingMessage.prototype.removeHeader.call(response, 'keep-alive')
     return headers
   }
+  const { kept, connection } = withoutConnection(headers)
+  return [...kept, ['Connection', closeToken(connection)]]
+}
+
+/** The headers that say nothing of the connection, and what the others list. */
+function withoutConnection(headers: Headers): { kept: [unknown, unknown][]; connection: unknown[] } {
   const pairs = pairsOf(headers)
-  const listed = pairs.filter(([name]) => isNamed(name, 'connection')).map(([, value]) => value)
-  const kept = pairs.filter(([name]) => !isNamed(name, 'connection') && !isNamed(name, 'keep-alive'))
-  return [...kept, ['Connection', closeToken(listed)]]
+  return {
+    kept: pairs.filter(([name]) => !isNamed(name, 'connection') && !isNamed(name, 'keep-alive')),
+    connection: pairs.filter(([name]) => isNamed(name, 'connection')).map(([, value]) => value),
+  }
 }
 
 /** Headers as Node takes them: an object, a flat list, a list of pairs. */
@@ -88,7 +119,7 @@ function isNamed(name: unknown, wanted: string): boolean {
 }
 
 function closeToken(value: unknown): string {
-  const tokens = [value].flat(2).flatMap((part) => (typeof part === 'string' ? part.split(',') : []))
+  const tokens = [value].flat(3).flatMap((part) => (typeof part === 'string' ? part.split(',') : []))
   const others = tokens
     .map((token) => token.trim())
     .filter((token) => token !== '' && !/^(close|keep-alive)$/i.test(token))
@@ -121,9 +152,9 @@ function deferRequests(server: Server): void {
   }
 }
 
-/** No request has come on it yet, not even a part of one. */
-export function isFresh(socket: Socket): boolean {
-  return socket.bytesRead === 0
+/** No request has come on it yet, not even a part of one. Bun counts no bytes: there it is one that shows no sign of one. */
+export function isFresh(socket: HttpSocket): boolean {
+  return socket.bytesRead === 0 && (!BUN || socket.parser == null)
 }
 
 /** It waits for the next request. */

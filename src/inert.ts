@@ -2,9 +2,10 @@
 import { Socket as DatagramSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { chmodSync } from 'node:fs'
-import { type AddressInfo, Server } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 import type { Adopted } from './adopt'
 import type { Wanted } from './listen-options'
+import { closeListener, isServer } from './runtime'
 import type { ListeningServer } from './types'
 
 type NodeListen = (...args: unknown[]) => unknown
@@ -35,8 +36,9 @@ export function listensByNode(server: ListeningServer, closed: () => void): Adop
     start() {},
     stop() {
       server.removeListener('close', closed)
-      if (server instanceof Server) Server.prototype.close.call(server)
+      if (isServer(server)) closeListener(server)
     },
+    end() {},
   }
 }
 

@@ -7,7 +7,6 @@ import { isIP } from 'node:net'
 import { inspect } from 'node:util'
 import { invalidArgument } from './errors'
 import type { NativeListenRequest } from './native'
-import type { ListeningServer } from './types'
 
 /** A checked request: `path`, or `port` with or without `host`. */
 export interface Wanted {
@@ -112,7 +111,7 @@ export function needsLookup({ host }: Wanted): boolean {
 }
 
 /** What the engine is asked for. */
-export function requestFor(server: ListeningServer, wanted: Wanted): NativeListenRequest {
+export function requestFor(server: object, wanted: Wanted): NativeListenRequest {
   const { name, host, port, path, mode, backlog, ipv6Only } = wanted
   const shared = { name, backlog, ipv6Only, mode }
   if (path !== undefined) return { ...shared, address: { kind: 'unix', path }, anyHost: false }
@@ -125,7 +124,7 @@ export function requestFor(server: ListeningServer, wanted: Wanted): NativeListe
 }
 
 /** A socket of type udp4. */
-export function isV4Only(server: ListeningServer): boolean {
+export function isV4Only(server: object): boolean {
   return server instanceof DatagramSocket && (server as DatagramSocket & { type?: string }).type === 'udp4'
 }
 

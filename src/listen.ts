@@ -5,15 +5,19 @@
 import cluster from 'node:cluster'
 import { Socket as DatagramSocket } from 'node:dgram'
 import { lookup } from 'node:dns/promises'
-import { type AddressInfo, Server } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
-import { type Adopted, adoptDatagram, adoptServer, type Claimed, refuseUsedDatagram } from './adopt'
+import type { Claimed } from './address'
+import { type Adopted, adoptDatagram, adoptServer, refuseUsedDatagram } from './adopt'
 import { Connections } from './connections'
 import { type DrainHow, drainConnections } from './drain'
 import { fromNative, invalidArgument, messageOf, ShellflipError, unsupported } from './errors'
 import { joinDrain, leaveDrain, listenByNode, listensByNode } from './inert'
 import { isV4Only, needsLookup, requestFor, type Wanted, wantedByArguments, wantedByOptions } from './listen-options'
+import { alreadyListening, closedMeanwhile, closeOnAbort, closeQuietly, nameOf, outcome } from './listen-outcome'
+import { trace } from './logger'
 import type { Engine } from './native'
+import { isServer } from './runtime'
 import type { ListeningServer } from './types'
 
 export interface ListenersDeps {
@@ -25,9 +29,19 @@ export interface ListenersDeps {
   isDraining(): boolean
 }
 
+/** A server of the runtime's own kind (`Bun.serve`), which knows how it is adopted and drained. */
+export interface ForeignServer {
+  adopt(claimed: Claimed, closed: () => void): Adopted
+  /** Never rejects. */
+  drain(how: DrainHow): Promise<{ cut: number }>
+  counts(): { connections: number; inFlight: number }
+}
+
+type Listening = ListeningServer | ForeignServer
+
 interface Entry {
   name: string
-  server: ListeningServer
+  server: Listening
   adopted: Adopted
   backlog: number
 }
@@ -38,10 +52,11 @@ export class Listeners {
   readonly #deps: ListenersDeps
   readonly #entries: Entry[] = []
   readonly #connections = new Set<Connections>()
+  readonly #foreign = new Set<ForeignServer>()
   /** A managed server's own listen(). */
   readonly #managed = new WeakMap<Server, NodeListen>()
   /** Servers between the call of listen and the outcome of a name lookup. */
-  readonly #opening = new WeakSet<ListeningServer>()
+  readonly #opening = new WeakSet<object>()
   #accepting = false
   #stopped = false
 
@@ -51,7 +66,7 @@ export class Listeners {
 
   /** `Service.listen`. */
   async listen(server: ListeningServer, options: unknown): Promise<AddressInfo | string> {
-    if (!(server instanceof Server) && !(server instanceof DatagramSocket)) {
+    if (!isServer(server) && !(server instanceof DatagramSocket)) {
       throw invalidArgument('listen: the server wants to be a net, tls, http, https or http2 server, or a dgram socket')
     }
     const wanted = wantedByOptions(options)
@@ -64,9 +79,28 @@ export class Listeners {
     return this.#deps.engine === null ? this.#openInert(server, resolved) : outcome(this.#open(server, resolved))
   }
 
+  /** Listens with a server that is none of Node's; its host is an address. Synchronous; throws. Not for an inert service. */
+  listenForeign(server: ForeignServer, wanted: Wanted): void {
+    this.#refuse(server)
+    this.#open(server, wanted)
+  }
+
+  /** A server that is none of Node's, and listens already (inert): it is drained with the others. */
+  addForeign(server: ForeignServer, adopted: Adopted, name?: string): void {
+    this.#refuse(server)
+    this.#foreign.add(server)
+    this.#add(server, adopted, name)
+  }
+
+  /** It was closed by the application. */
+  forget(server: ForeignServer): void {
+    this.#remove(server)
+    this.#foreign.delete(server)
+  }
+
   /** Puts every later listen() of this server through the service. Returns the server. */
   manage<S>(server: S): S {
-    if (!(server instanceof Server)) throw invalidArgument('manage: it wants a net, tls, http, https or http2 server')
+    if (!isServer(server)) throw invalidArgument('manage: it wants a net, tls, http, https or http2 server')
     if (this.#managed.has(server)) return server
     const managed: Server = server
     this.#managed.set(managed, managed.listen as NodeListen)
@@ -87,7 +121,7 @@ export class Listeners {
     this.#stopped = true
     for (const { server, adopted } of this.#entries) {
       adopted.stop()
-      if (server instanceof Server) joinDrain(server)
+      if (isServer(server)) joinDrain(server)
     }
   }
 
@@ -112,7 +146,7 @@ export class Listeners {
       adopted.start()
       return
     }
-    leaveDrain(server)
+    if (isServer(server)) leaveDrain(server)
     const claim = engine.reclaim(name)
     if (claim.failure !== undefined) throw fromNative(claim.failure)
     const path = typeof adopted.address === 'string' ? adopted.address : undefined
@@ -131,7 +165,13 @@ export class Listeners {
   ticketKeys(): { name: string; keys: Buffer }[] {
     const keys: { name: string; keys: Buffer }[] = []
     for (const { name, server } of this.#entries) {
-      if (server instanceof TlsServer) keys.push({ name, keys: server.getTicketKeys() })
+      if (!(server instanceof TlsServer)) continue
+      try {
+        keys.push({ name, keys: server.getTicketKeys() })
+      } catch (error) {
+        // Bun has the method, which throws: its clients make new sessions.
+        trace('no ticket keys of %s: %s', name, messageOf(error))
+      }
     }
     return keys
   }
@@ -142,16 +182,25 @@ export class Listeners {
       counts.connections += connections.sockets.size
       counts.inFlight += connections.inFlight()
     }
+    for (const foreign of this.#foreign) {
+      const { connections, inFlight } = foreign.counts()
+      counts.connections += connections
+      counts.inFlight += inFlight
+    }
     return counts
   }
 
   /** Resolves when no connection is left, or the deadline destroyed what was left. Never rejects. */
   async drain(how: DrainHow): Promise<{ cut: number }> {
     this.stopAccepting()
-    const outcome = await drainConnections(this.#connections, how)
-    for (const { server } of this.#entries) if (server instanceof DatagramSocket) closeQuietly(server)
+    const drained = [drainConnections(this.#connections, how), ...[...this.#foreign].map((server) => server.drain(how))]
+    const cuts = await Promise.all(drained)
+    for (const { server, adopted } of this.#entries) {
+      if (server instanceof DatagramSocket) closeQuietly(server)
+      adopted.end()
+    }
     this.#entries.length = 0
-    return outcome
+    return { cut: cuts.reduce((sum, { cut }) => sum + cut, 0) }
   }
 
   #listenManaged(server: Server, args: unknown[]): Server {
@@ -189,7 +238,7 @@ export class Listeners {
   }
 
   /** Claims and adopts, in one turn. Throws; then nothing is left open. */
-  #open(server: ListeningServer, wanted: Wanted): ListeningServer {
+  #open<S extends Listening>(server: S, wanted: Wanted): S {
     const { engine } = this.#deps
     if (engine === null) return server
     const claim = engine.claim(requestFor(server, wanted))
@@ -218,18 +267,22 @@ export class Listeners {
     return server
   }
 
-  #add(server: ListeningServer, adopted: Adopted, name = nameOf(server, adopted.address), backlog = 0): void {
+  #add(server: Listening, adopted: Adopted, name = nameOf(server, adopted.address), backlog = 0): void {
     this.#entries.push({ name, server, adopted, backlog })
     this.#deps.onFirstListen()
   }
 
-  #remove(server: ListeningServer): void {
+  #remove(server: Listening): void {
     const at = this.#entries.findIndex((entry) => entry.server === server)
     if (at >= 0) this.#entries.splice(at, 1)
   }
 
-  #adopt(server: ListeningServer, claimed: Claimed, backlog: number, closed: () => void): Adopted {
+  #adopt(server: Listening, claimed: Claimed, backlog: number, closed: () => void): Adopted {
     if (server instanceof DatagramSocket) return adoptDatagram(server, claimed, closed)
+    if (!isServer(server)) {
+      this.#foreign.add(server)
+      return server.adopt(claimed, closed)
+    }
     this.#connections.add(Connections.of(server))
     const listen = this.#managed.get(server) ?? (server.listen as NodeListen)
     return adoptServer(server, listen, claimed, backlog, closed)
@@ -250,8 +303,8 @@ export class Listeners {
     if (name !== undefined && this.#entries.some((entry) => entry.name === name)) {
       throw invalidArgument(`listen: a listener named '${name}' is in use already; give each one a name of its own`)
     }
-    if (server instanceof Server) this.#connections.add(Connections.of(server))
-    const own = server instanceof Server ? this.#managed.get(server) : undefined
+    if (isServer(server)) this.#connections.add(Connections.of(server))
+    const own = isServer(server) ? this.#managed.get(server) : undefined
     await listenByNode(server, wanted, own)
     const adopted = listensByNode(server, () => this.#remove(server))
     this.#add(server, adopted, name)
@@ -273,7 +326,7 @@ export class Listeners {
     }
   }
 
-  #refuse(server: ListeningServer): void {
+  #refuse(server: Listening): void {
     if (cluster.isWorker && this.#deps.engine !== null) {
       throw unsupported(
         'listen: in a cluster worker the primary owns the listeners. Run the service without cluster, or call shellflip() ' +
@@ -283,51 +336,7 @@ export class Listeners {
     if (this.#deps.isDraining()) {
       throw new ShellflipError('ERR_SHELLFLIP_DRAINING', 'listen: the service is draining and takes no new listeners')
     }
-    if (this.#opening.has(server) || (server instanceof Server && server.listening)) throw alreadyListening()
+    if (this.#opening.has(server) || (isServer(server) && server.listening)) throw alreadyListening()
     if (server instanceof DatagramSocket) refuseUsedDatagram(server)
-  }
-}
-
-function nameOf(server: ListeningServer, address: AddressInfo | string): string {
-  if (typeof address === 'string') return `unix:${address}`
-  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
-  return `${server instanceof DatagramSocket ? 'udp' : 'tcp'}:${host}:${address.port}`
-}
-
-/** Resolves as Node announces it; rejects with what Node found wrong with the descriptor. */
-function outcome(server: ListeningServer): Promise<AddressInfo | string> {
-  if (server instanceof DatagramSocket) return Promise.resolve(server.address())
-  return new Promise((resolve, reject) => {
-    const settle = (error?: unknown): void => {
-      server.removeListener('listening', settle).removeListener('error', settle).removeListener('close', closed)
-      if (error === undefined) resolve(server.address() as AddressInfo | string)
-      else reject(error)
-    }
-    const closed = (): void => settle(closedMeanwhile())
-    server.once('listening', settle).once('error', settle).once('close', closed)
-  })
-}
-
-function closedMeanwhile(): Error {
-  return new ShellflipError('ERR_SHELLFLIP_LISTENER', 'listen: the application closed the server before it listened')
-}
-
-/** Node's own error for it. */
-function alreadyListening(): Error {
-  const error = new Error('Listen method has been called more than once without closing.')
-  return Object.assign(error, { code: 'ERR_SERVER_ALREADY_LISTEN' })
-}
-
-function closeOnAbort(server: Server, signal: AbortSignal): void {
-  const close = (): void => void server.close()
-  if (signal.aborted) process.nextTick(close)
-  else signal.addEventListener('abort', close, { once: true })
-}
-
-function closeQuietly(socket: DatagramSocket): void {
-  try {
-    socket.close()
-  } catch {
-    // The application closed it.
   }
 }

@@ -3,7 +3,8 @@ import { EventEmitter } from 'node:events'
 import type * as net from 'node:net'
 import type { Conductor } from './conductor'
 import type { Context } from './context'
-import { unsupported } from './errors'
+import { invalidArgument, unsupported } from './errors'
+import type { Listeners } from './listen'
 import type { ShutdownHandle } from './shutdown'
 import { statusOf } from './status'
 import type {
@@ -18,6 +19,15 @@ import type {
   ServiceStatus,
 } from './types'
 
+const contexts = new WeakMap<object, Pick<Context, 'listeners' | 'engine'>>()
+
+/** The listeners of a service that `shellflip()` gave, and whether it is inert. Throws INVALID_ARG for anything else. */
+export function listenersOf(service: object): { listeners: Listeners; inert: boolean } {
+  const context = contexts.get(service)
+  if (context === undefined) throw invalidArgument('the service wants to be what shellflip() resolved with')
+  return { listeners: context.listeners, inert: context.engine === null }
+}
+
 export class RunningService<State> extends EventEmitter<ServiceEvents> implements Service<State> {
   readonly #context: Context<State>
   readonly #conductor: Conductor<State>
@@ -26,6 +36,7 @@ export class RunningService<State> extends EventEmitter<ServiceEvents> implement
     super()
     this.#context = context
     this.#conductor = conductor
+    contexts.set(this, context)
   }
 
   get supported(): boolean {

@@ -86,6 +86,30 @@ export declare class RestartClient {
   close(): void
 }
 
+/** A socket that the runtime watches. It is the runtime's; collecting this changes nothing. */
+export declare class Watched {
+  /**
+   * Finds the socket behind `fd` in the runtime's event loop, and makes the runtime look away. Throws, with the reason,
+   * if it is not there exactly once.
+   */
+  static pause(fd: number): Watched
+  /**
+   * Finds the listener that the runtime opened at 127.0.0.1:`port`, for `take` to put another in its place. Throws, with
+   * the reason, if that is not exactly one.
+   */
+  static placeholder(port: number): Watched
+  /** The runtime watches it. Throws if it was closed meanwhile. */
+  resume(): void
+  /** The runtime looks away. */
+  pauseAgain(): void
+  /** Lets go of the socket, so that only others have it; the runtime keeps a number to close. */
+  letGo(): void
+  /** Puts a copy of the socket behind `fd` in its place, paused. What was there ends by it. */
+  take(fd: number): void
+  /** The connections of this process that came by it. */
+  connections(): number
+}
+
 /** The arguments that the kernel knows of this process, as they were at load; empty where it does not tell. */
 export declare function commandLine(): Array<string>
 

@@ -19,5 +19,6 @@ pub mod shutdown;
 pub mod spawn;
 pub mod successor;
 pub mod sys;
+pub mod watched;
 
 pub use error::{Code, Failure};

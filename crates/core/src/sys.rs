@@ -32,6 +32,23 @@ pub fn with_borrowed<T>(fd: RawFd, look: impl FnOnce(std::os::fd::BorrowedFd<'_>
     Some(look(unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }))
 }
 
+/// Makes a number of somebody else's mean what `by` means, close-on-exec; what it meant is closed in the same step.
+///
+/// # Errors
+/// Those of dup3(2), and `EBADF` where nothing is open under that number.
+pub fn replace(target: RawFd, by: std::os::fd::BorrowedFd<'_>) -> io::Result<()> {
+    if with_borrowed(target, |fd| rustix::io::fcntl_getfd(fd).is_ok()) != Some(true) {
+        return Err(rustix::io::Errno::BADF.into());
+    }
+    // SAFETY: the number is open, and its owner keeps it: it is not closed here, which ManuallyDrop sees to.
+    let mut target = std::mem::ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(target) });
+    #[cfg(target_os = "linux")]
+    rustix::io::dup3(by, &mut target, rustix::io::DupFlags::CLOEXEC)?;
+    #[cfg(not(target_os = "linux"))]
+    rustix::io::dup2(by, &mut target)?;
+    Ok(())
+}
+
 /// Removes a variable from the native environment.
 pub fn remove_env(name: &str) {
     // SAFETY: called once, from the thread that loads the addon, before it starts any thread of its own; Node

@@ -9,3 +9,4 @@ mod engine;
 mod event;
 mod process;
 mod shutdown;
+mod watched;
