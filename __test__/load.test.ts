@@ -4,15 +4,10 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { certificate } from './support/load/certificate.mjs'
 import { verify } from './support/load/clients.mjs'
-import { NONE } from './support/load/counters.mjs'
 import { Connection } from './support/load/http1.mjs'
-import { startLoad } from './support/load/load.mjs'
 import { Program, temporaryFolder } from './support/load/program.mjs'
+import { restartUnderLoad as restarts } from './support/load/restarts'
 import { target } from './support/load/target.mjs'
-
-const RESTARTS = 10
-/** Requests that each generation answers before the next restart: half a second of load or more. */
-const ANSWERS = 500
 
 const { key, cert } = certificate()
 let folder: string
@@ -30,30 +25,11 @@ afterEach(async () => {
   program = undefined
 })
 
+const restartUnderLoad = (service: Program) => restarts(service, cert)
+
 const start = async (script: string, ...args: string[]) => {
   program = await Program.start(`examples/${script}`, { args: args.map((name) => join(folder, name)) })
   return program
-}
-
-/** Restarts it ten times under load, and expects that no client noticed and that nothing of the old ones is left. */
-async function restartUnderLoad(service: Program) {
-  const load = startLoad(target(service.address, cert))
-  const pids = [service.pid]
-  await load.answeredBy(service.pid, ANSWERS)
-  for (let restart = 1; restart <= RESTARTS; restart++) {
-    const outcome = await service.restart()
-    expect(outcome).toMatchObject({ ok: true, generation: restart + 1 })
-    if (!outcome.ok) break
-    pids.push(outcome.pid)
-    await load.answeredBy(outcome.pid, ANSWERS)
-  }
-  await load.stop()
-  const { counters } = load
-  expect({ ...counters.failures(), details: counters.details }).toEqual({ ...NONE, details: [] })
-  expect([...load.generations.keys()]).toEqual(pids)
-  for (const pid of pids.slice(0, -1)) await service.gone(pid)
-  expect(service.processes()).toEqual(pids.slice(-1))
-  return counters
 }
 
 test('ten restarts under load, and no client notices: http', { timeout: 120_000 }, async () => {

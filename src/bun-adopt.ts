@@ -75,6 +75,8 @@ function adoptHttp(server: Server, listen: Listen, claimed: Claimed, closed: () 
   try {
     if (watched === undefined) {
       listen.call(server, PLACEHOLDER)
+      // It emits 'error', with what is wrong with its certificate for one.
+      if (!server.listening) return { listening: false, address: expected(claimed), start() {}, stop() {}, end() {} }
       watched = placeholder(server)
     }
     watched.take(claimed.fd)
@@ -203,7 +205,7 @@ function isAsExpected(): boolean {
 
 function placeholder(server: Server): Watched {
   const address = server.address()
-  if (address === null || typeof address === 'string') throw refused('its HTTP server opened no port')
+  if (address === null || typeof address === 'string') throw new Error('its HTTP server opened no port')
   return requireNative().Watched.placeholder(address.port)
 }
 

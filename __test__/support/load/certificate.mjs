@@ -7,8 +7,9 @@ const DAY_MS = 86_400_000
 function der(tag, ...parts) {
   const body = Buffer.concat(parts)
   if (body.length < 128) return Buffer.concat([Buffer.from([tag, body.length]), body])
-  const length = Buffer.from(body.length.toString(16).padStart(4, '0'), 'hex')
-  return Buffer.concat([Buffer.from([tag, 0x82]), length, body])
+  // As short as can be: Bun refuses anything else.
+  const length = Buffer.from(body.length.toString(16).padStart(body.length < 256 ? 2 : 4, '0'), 'hex')
+  return Buffer.concat([Buffer.from([tag, 0x80 | length.length]), length, body])
 }
 
 /** @param {...Buffer} parts */

@@ -3,7 +3,7 @@ import { execFile, spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -45,15 +45,18 @@ export class Program {
   #socket
 
   /**
-   * @param {string} script  relative to the root of the repository
+   * @param {string} script  an absolute path, or relative to the root of the repository
    * @param {{ args?: string[], env?: Record<string, string | undefined>, nodeArgs?: string[], front?: string[],
-   *   detached?: boolean }} [options]  front: a command that runs Node, with its arguments; detached: all its processes
-   *   form a process group of their own, named like its first pid
+   *   runtime?: string, detached?: boolean }} [options]  front: a command that runs the runtime, with its arguments;
+   *   runtime: default: this Node; detached: all its processes form a process group of their own, named like its first pid
    */
-  constructor(script, { args = [], env = {}, nodeArgs = [], front = [], detached = false } = {}) {
+  constructor(
+    script,
+    { args = [], env = {}, nodeArgs = [], front = [], runtime = process.execPath, detached = false } = {},
+  ) {
     this.#folder = temporaryFolder()
     this.#socket = join(this.#folder, 's')
-    const [file = '', ...rest] = [...front, process.execPath, ...nodeArgs, join(ROOT, script), ...args]
+    const [file = '', ...rest] = [...front, runtime, ...nodeArgs, resolve(ROOT, script), ...args]
     this.#child = spawn(file, rest, {
       cwd: ROOT,
       env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined, PORT: '0', SHELLFLIP_SOCKET: this.#socket, ...env },
