@@ -14,9 +14,7 @@ const INSTALL_DEADLINE_MS = 300_000
 export async function runtime(name: 'bun' | 'deno'): Promise<string> {
   const arch = process.arch
   const file =
-    name === 'bun'
-      ? `@oven/bun-linux-${arch === 'arm64' ? 'aarch64' : arch}/bin/bun`
-      : `@deno/linux-${arch}-glibc/deno`
+    name === 'bun' ? `@oven/bun-linux-${arch === 'arm64' ? 'aarch64' : arch}/bin/bun` : `@deno/linux-${arch}-glibc/deno`
   const program = join(await installed(), 'node_modules', file)
   if (!existsSync(program)) throw new Error(`npm has installed no ${name} for ${process.platform} ${arch}: ${program}`)
   return program

@@ -9,14 +9,15 @@ import { expect, onTestFinished } from 'vitest'
 import { socketFiles, temporaryDirectory } from './directory'
 import { Output } from './output'
 import { alive, gone, hasVariable, look, type Process, processes, until } from './processes'
-import { type Outcome, type RunOptions, root, run, shellflip } from './run'
+import { type Outcome, type RunOptions, run, shellflip } from './run'
+import { subject } from './subject'
 
 export interface StartOptions {
   /** Arguments of the program. */
   args?: string[]
   /** Arguments of Node, before the program. */
   execArgv?: string[]
-  /** Default: this Node. */
+  /** Default: the runtime under test, with its arguments. */
   file?: string
   cwd?: string
   /** Added to a clean environment; undefined takes away. */
@@ -71,10 +72,15 @@ export class Service {
     this.directory = options.directory ?? temporaryDirectory()
     this.socket = join(this.directory, 'service.sock')
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !FOREIGN.test(name)))
-    const script = program === null ? [] : [isAbsolute(program) ? program : join(root, '__test__/fixtures', program)]
+    const script = program === null ? [] : [isAbsolute(program) ? program : join(subject.fixtures, program)]
     this.#child = spawn(
-      options.file ?? process.execPath,
-      [...(options.execArgv ?? []), ...script, ...(options.args ?? [])],
+      options.file ?? subject.file,
+      [
+        ...(options.file === undefined ? subject.args : []),
+        ...(options.execArgv ?? []),
+        ...script,
+        ...(options.args ?? []),
+      ],
       {
         cwd: options.cwd ?? this.directory,
         env: { ...env, TMPDIR: this.directory, SHELLFLIP_SOCKET: this.socket, [MARK]: this.#mark, ...options.env },

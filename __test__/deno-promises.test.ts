@@ -1,0 +1,5 @@
+// The promises, each by its name, kept by services that run under Deno.
+import { subjectIs } from './support/subject'
+
+await subjectIs('deno')
+await import('./promises.test')
