@@ -6,11 +6,11 @@
  * The descriptor has one owner at every moment: the handle once it took it, before that this file, which closes it.
  */
 import type { Socket as DatagramSocket } from 'node:dgram'
-import { closeSync } from 'node:fs'
 import { type AddressInfo, Server } from 'node:net'
 import { type Claimed, expected, verify } from './address'
 import { adoptDatagramUnderBun, adoptUnderBun } from './bun-adopt'
 import { ShellflipError, systemError } from './errors'
+import { closeDescriptor } from './native'
 import { BUN } from './runtime'
 
 /** A listener that a server or dgram socket of the application now owns. */
@@ -98,7 +98,7 @@ function takeHandle(server: Server, fd: number, open: () => void): Handle | null
     open()
   } finally {
     Object.defineProperty(server, '_handle', { ...property, value: handle, writable: true })
-    if (!taken) closeSync(fd)
+    if (!taken) closeDescriptor(fd)
   }
   return handle
 }
@@ -108,7 +108,7 @@ export function adoptDatagram(socket: DatagramSocket, claimed: Claimed, closed: 
   if (BUN) return adoptDatagramUnderBun(socket, claimed, closed)
   const handle = datagramHandle(socket)
   if (handle === null) {
-    closeSync(claimed.fd)
+    closeDescriptor(claimed.fd)
     throw new ShellflipError(
       'ERR_SHELLFLIP_UNSUPPORTED',
       'listen: this runtime gives no access to the handle of a dgram socket: bind it yourself, it will not be handed over',
@@ -126,7 +126,7 @@ export function adoptDatagram(socket: DatagramSocket, claimed: Claimed, closed: 
   try {
     socket.bind({ fd: claimed.fd, exclusive: true })
   } catch (error) {
-    if (!taken) closeSync(claimed.fd)
+    if (!taken) closeDescriptor(claimed.fd)
     delete handle.recvStart
     throw error
   } finally {

@@ -5,7 +5,6 @@
  * is then replaced by the claimed one. What Bun does not keep as expected is refused, never guessed.
  */
 import type { Socket as DatagramSocket } from 'node:dgram'
-import { closeSync } from 'node:fs'
 import * as http from 'node:http'
 import * as https from 'node:https'
 import { createServer, type Server } from 'node:net'
@@ -13,7 +12,7 @@ import { type Claimed, expected, verify } from './address'
 import type { Adopted } from './adopt'
 import { messageOf, ShellflipError, unsupported } from './errors'
 import { trace } from './logger'
-import { requireNative } from './native'
+import { closeDescriptor, requireNative } from './native'
 import type { Watched } from './native/binding.cjs'
 import { closeListener } from './runtime'
 
@@ -84,7 +83,7 @@ function adoptHttp(server: Server, listen: Listen, claimed: Claimed, closed: () 
     closeListener(server)
     throw refused(error)
   } finally {
-    closeSync(claimed.fd)
+    closeDescriptor(claimed.fd)
   }
   const grafted = watched
   const unnamed = override(server, { address: () => expected(claimed), listening: true })
@@ -117,7 +116,7 @@ function adoptHttp(server: Server, listen: Listen, claimed: Claimed, closed: () 
  */
 function adoptLate(server: Server, listen: Listen, claimed: Claimed, backlog: number, closed: () => void): Adopted {
   if (server instanceof https.Server) {
-    closeSync(claimed.fd)
+    closeDescriptor(claimed.fd)
     throw refused('its HTTPS servers keep their listener in another way than expected; node:tls and node:http2 work')
   }
   const isHttp = server instanceof http.Server
@@ -128,7 +127,7 @@ function adoptLate(server: Server, listen: Listen, claimed: Claimed, backlog: nu
   const release = (): void => {
     hold.release()
     undo()
-    if (!started) closeSync(claimed.fd)
+    if (!started) closeDescriptor(claimed.fd)
     else if (isHttp) closeListener(listener)
   }
   const hold = onClose(server, () => {

@@ -3,7 +3,6 @@
  * the claimed one (see `bun-adopt`). While draining, every response not begun yet says `Connection: close`; what is idle
  * lives out Bun's `idleTimeout`; `stop()` comes last, for it would end what is idle.
  */
-import { closeSync } from 'node:fs'
 import { type Claimed, expected } from './address'
 import type { Adopted } from './adopt'
 import { override, refused } from './bun-adopt'
@@ -11,7 +10,7 @@ import { deferred } from './deferred'
 import type { DrainHow } from './drain'
 import { messageOf, ShellflipError } from './errors'
 import type { ForeignServer } from './listen'
-import { requireNative } from './native'
+import { closeDescriptor, requireNative } from './native'
 import type { Watched } from './native/binding.cjs'
 
 /** The part of Bun's server that is used here. */
@@ -144,7 +143,7 @@ export class ServedByBun implements ForeignServer {
       // What Bun itself finds wrong with the options is told as Bun tells it.
       throw opened === undefined ? error : refused(error)
     } finally {
-      closeSync(fd)
+      closeDescriptor(fd)
     }
   }
 

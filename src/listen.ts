@@ -17,6 +17,7 @@ import { isV4Only, needsLookup, requestFor, type Wanted, wantedByArguments, want
 import { alreadyListening, closedMeanwhile, closeOnAbort, closeQuietly, nameOf, outcome } from './listen-outcome'
 import { trace } from './logger'
 import type { Engine } from './native'
+import { cannotAdopt, notAServer } from './refusals'
 import { isServer } from './runtime'
 import type { ListeningServer } from './types'
 
@@ -66,9 +67,7 @@ export class Listeners {
 
   /** `Service.listen`. */
   async listen(server: ListeningServer, options: unknown): Promise<AddressInfo | string> {
-    if (!isServer(server) && !(server instanceof DatagramSocket)) {
-      throw invalidArgument('listen: the server wants to be a net, tls, http, https or http2 server, or a dgram socket')
-    }
+    if (!isServer(server) && !(server instanceof DatagramSocket)) throw notAServer(server)
     const wanted = wantedByOptions(options)
     if (server instanceof DatagramSocket && wanted.path !== undefined) {
       throw invalidArgument('listen: path is for stream servers: a dgram socket wants a port')
@@ -333,6 +332,8 @@ export class Listeners {
           'with enabled: false in workers',
       )
     }
+    const refusal = this.#deps.engine === null ? null : cannotAdopt(server)
+    if (refusal !== null) throw refusal
     if (this.#deps.isDraining()) {
       throw new ShellflipError('ERR_SHELLFLIP_DRAINING', 'listen: the service is draining and takes no new listeners')
     }

@@ -52,6 +52,11 @@ export function requireNative(): Native {
   return native
 }
 
+/** Closes a descriptor that a claim gave. */
+export function closeDescriptor(fd: number): void {
+  native?.closeDescriptor(fd)
+}
+
 /** Why the addon could not be loaded. */
 export function loadError(): ShellflipError {
   const { platform, arch } = process

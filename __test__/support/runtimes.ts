@@ -3,7 +3,17 @@
  * the first test that wants one installs both, in the versions and with the checksums of runtimes/package-lock.json.
  */
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { root, run } from './run'
 
@@ -53,5 +63,7 @@ export function project(folder: string, ...files: string[]): void {
   const modules = join(folder, 'node_modules')
   mkdirSync(join(modules, '@shellflip'), { recursive: true })
   symlinkSync(root, join(modules, '@shellflip/node'))
+  // Deno knows only what is named there.
+  writeFileSync(join(folder, 'package.json'), '{ "private": true, "dependencies": { "@shellflip/node": "*" } }\n')
   for (const file of files) cpSync(join(root, file), join(folder, file), { recursive: true })
 }

@@ -110,6 +110,9 @@ export declare class Watched {
   connections(): number
 }
 
+/** Closes a descriptor that a claim gave and nobody took: Deno's own close knows only what Deno opened. */
+export declare function closeDescriptor(fd: number): void
+
 /** The arguments that the kernel knows of this process, as they were at load; empty where it does not tell. */
 export declare function commandLine(): Array<string>
 

@@ -149,6 +149,12 @@ pub fn exec_replace(file: String, args: Vec<String>) -> NativeFailure {
     Failure::system("execve", &error).into()
 }
 
+/// Closes a descriptor that a claim gave and nobody took: Deno's own close knows only what Deno opened.
+#[napi]
+pub fn close_descriptor(fd: i32) {
+    drop(shellflip_core::sys::adopt(fd));
+}
+
 /// The arguments that the kernel knows of this process, as they were at load; empty where it does not tell.
 #[napi]
 pub fn command_line() -> Vec<String> {

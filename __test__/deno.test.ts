@@ -1,0 +1,53 @@
+// What is Deno's own: its command line, which process.execArgv hides, and servers that take no socket from elsewhere.
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, expect, it } from 'vitest'
+import { Program, temporaryFolder } from './support/load/program.mjs'
+import { restartUnderLoad } from './support/load/restarts'
+import { project } from './support/runtimes'
+import { start } from './support/spawn'
+import { subject, subjectIs } from './support/subject'
+
+await subjectIs('deno')
+
+const folder = temporaryFolder()
+afterAll(() => rmSync(folder, { recursive: true }))
+project(folder, 'examples')
+
+it('no client notices restarts under load: node:http', { timeout: 180_000 }, async () => {
+  const { file, args: nodeArgs } = subject
+  const program = await Program.start(join(folder, 'examples/http.mjs'), { file, nodeArgs })
+  try {
+    const counters = await restartUnderLoad(program, undefined, 3)
+    expect(counters.reconnects).toBeGreaterThan(0)
+  } finally {
+    await program.kill()
+  }
+})
+
+it('starts again with the same flags and arguments, and the environment as it was edited', async () => {
+  const args = ['a b', '--flag', '']
+  const service = start('prints-its-start.mjs', { execArgv: ['--no-prompt'], args, env: { RELEASE: '1', GONE: 'x' } })
+  const first = await service.event('started')
+  expect(first).toMatchObject({ args, RELEASE: '1', GONE: 'x' })
+  await service.event('ready')
+  const { pid } = await service.restart()
+  const { GONE, ...next } = await service.event('started')
+  expect(next).toEqual({ ...first, GONE: undefined, pid, generation: 2, RELEASE: '2' })
+  expect(GONE).toBeUndefined()
+  await service.end(pid)
+})
+
+it('what takes no socket from elsewhere is refused by name, and the rest goes on', async () => {
+  const service = start('deno-refuses.mjs')
+  for (const what of ['Deno.serve', 'Deno.listen', 'dgram', 'Bun.serve']) {
+    const refusal = await service.event('refused')
+    expect(refusal).toMatchObject({ what, code: 'ERR_SHELLFLIP_UNSUPPORTED' })
+    const named = what === 'Bun.serve' ? 'this is not Bun' : what
+    expect(refusal.message).toContain(named)
+  }
+  expect(await service.event('listeners')).toMatchObject({ names: ['web'] })
+  await service.event('ready')
+  const { pid } = await service.restart()
+  await service.end(pid)
+})
