@@ -16,7 +16,7 @@ beforeAll(async () => {
   folder = temporaryFolder()
   project(folder, 'examples')
   writeFileSync(join(folder, 'key.pem'), key, { mode: 0o600 })
-  writeFileSync(join(folder, 'cert.pem'), cert, 3)
+  writeFileSync(join(folder, 'cert.pem'), cert)
   bun = await runtime('bun')
 }, 320_000)
 afterAll(() => rmSync(folder, { recursive: true }))

@@ -1,8 +1,6 @@
 // What only Bun has: its own server, servers without handles, programs compiled into one file.
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { temporaryDirectory } from './support/directory'
 import { get } from './support/http'

@@ -11,7 +11,7 @@ import { type Claimed, expected, verify } from './address'
 import { adoptDatagramUnderBun, adoptUnderBun } from './bun-adopt'
 import { ShellflipError, systemError } from './errors'
 import { closeDescriptor } from './native'
-import { BUN } from './runtime'
+import { BUN, DENO } from './runtime'
 
 /** A listener that a server or dgram socket of the application now owns. */
 export interface Adopted {
@@ -73,9 +73,16 @@ export function adoptServer(
     stop() {
       hold.release()
       unnamed()
+      // Deno ends a connection after its response if the server is closed, whatever the response has promised: there only
+      // the handle is closed now.
+      if (DENO) handle.close()
+      else Server.prototype.close.call(server)
+    },
+    end() {
+      if (!DENO) return
+      handle.close = () => {}
       Server.prototype.close.call(server)
     },
-    end() {},
   }
 }
 
