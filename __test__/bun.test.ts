@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { temporaryDirectory } from './support/directory'
 import { get } from './support/http'
-import { descriptors } from './support/processes'
+import { descriptors, until } from './support/processes'
 import { RawClient } from './support/raw-client'
 import { root, run } from './support/run'
 import { project } from './support/runtimes'
@@ -215,5 +215,25 @@ it('bun build --compile: the one file restarts itself, with the addon inside', {
   const mapped = readFileSync(`/proc/${pid}/maps`, 'utf8')
   expect(mapped).not.toContain(root)
   expect(await service.firstExit).toEqual({ code: 0, signal: null })
+  await service.end(pid)
+})
+
+it('the program of docs/runtimes.md does what it says', async () => {
+  const [, program = ''] = /^```js\n(.*?)^```$/ms.exec(readFileSync(join(root, 'docs/runtimes.md'), 'utf8')) ?? []
+  const folder = temporaryDirectory()
+  project(folder)
+  writeFileSync(join(folder, 'bun-server.mjs'), program.replace('3000', '0'))
+  const service = start(join(folder, 'bun-server.mjs'))
+  let port: unknown
+  await until(() => service.processes().length > 0, 'it does not run')
+  while (port === undefined) {
+    const { code, stdout } = await service.cli('status', ['--json'])
+    const status = code === 0 ? JSON.parse(stdout) : undefined
+    if (status?.phase === 'ready') port = status.listeners[0].address.port
+  }
+  expect((await get({ port: Number(port) }, '/')).body).toBe('generation 1\n')
+  const { pid } = await service.restart()
+  expect((await get({ port: Number(port) }, '/')).body).toBe('generation 2\n')
+  expect((await get({ port: Number(port) }, '/health')).body).toBe('fine\n')
   await service.end(pid)
 })
