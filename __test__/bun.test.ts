@@ -237,3 +237,13 @@ it('the program of docs/runtimes.md does what it says', async () => {
   expect((await get({ port: Number(port) }, '/health')).body).toBe('fine\n')
   await service.end(pid)
 })
+
+it('stopped and resumed, all accept again what has come meanwhile: http, net, dgram and Bun.serve', async () => {
+  const service = start('bun-resumes.mjs')
+  const answers = ['http', 'net', 'dgram', 'Bun.serve']
+  expect(await service.event('answers')).toMatchObject({ when: 'accepting', answers })
+  expect(await service.event('answers')).toMatchObject({ when: 'stopped', early: 0, listening: [false, false] })
+  expect(await service.event('answers')).toMatchObject({ when: 'resumed', answers, warnings: [] })
+  expect(await service.event('answers')).toMatchObject({ when: 'ended', cut: 0 })
+  expect(await service.firstExit).toEqual({ code: 0, signal: null })
+})
