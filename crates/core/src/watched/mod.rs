@@ -13,7 +13,8 @@ mod epoll;
 #[cfg(not(target_os = "linux"))]
 #[path = "elsewhere.rs"]
 mod epoll;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;
 
 use crate::listener::{Address, listens};
