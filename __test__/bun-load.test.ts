@@ -29,7 +29,7 @@ afterEach(async () => {
 const start = async (script: string, ...args: string[]) => {
   program = await Program.start(join(folder, 'examples', script), {
     args: args.map((name) => join(folder, name)),
-    file: bun,
+    runtime: bun,
   })
   return program
 }

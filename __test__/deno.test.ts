@@ -15,8 +15,8 @@ afterAll(() => rmSync(folder, { recursive: true }))
 project(folder, 'examples')
 
 it('no client notices restarts under load: node:http', { timeout: 180_000 }, async () => {
-  const { file, args: nodeArgs } = subject
-  const program = await Program.start(join(folder, 'examples/http.mjs'), { file, nodeArgs })
+  const { file: runtime, args: nodeArgs } = subject
+  const program = await Program.start(join(folder, 'examples/http.mjs'), { runtime, nodeArgs })
   try {
     const counters = await restartUnderLoad(program, undefined, 3)
     expect(counters.reconnects).toBeGreaterThan(0)
