@@ -1,12 +1,16 @@
 //! Builds the launcher, which this crate embeds on Linux: the addon alone must suffice to start a new generation.
 //!
-//! A nested cargo, because the launcher needs what the addon must not have: its own profile, a static C library, and
+//! $SHELLFLIP_LAUNCHER_FILE names one that is built already, for the target that this crate is built for: a C library
+//! that cannot be linked statically has another one's launcher. Otherwise a nested cargo builds it, because the launcher needs what the addon must not have: its own profile, a static C library, and
 //! none of the flags, wrappers or instrumentation of the build around it.
 
 use std::env;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// Names a launcher that is built already. An absolute path.
+const PREBUILT: &str = "SHELLFLIP_LAUNCHER_FILE";
 
 /// What cargo, clippy or a coverage tool set for the build around this one.
 const NOT_FOR_THE_LAUNCHER: [&str; 9] = [
@@ -23,6 +27,12 @@ const NOT_FOR_THE_LAUNCHER: [&str; 9] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     if env::var("CARGO_CFG_TARGET_OS")? != "linux" {
+        return Ok(());
+    }
+    println!("cargo::rerun-if-env-changed={PREBUILT}");
+    if let Some(launcher) = env::var_os(PREBUILT).map(PathBuf::from) {
+        println!("cargo::rerun-if-changed={}", launcher.display());
+        println!("cargo::rustc-env=SHELLFLIP_LAUNCHER={}", launcher.display());
         return Ok(());
     }
     let manifest = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../launcher/Cargo.toml");

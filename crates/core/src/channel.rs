@@ -4,16 +4,17 @@
 //! header announced, in order. What no frame took is closed with the channel.
 
 use crate::message::{Frame, Malformed, decode};
-use crate::sys;
+use crate::{portable, sys};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, sendmsg, shutdown, socketpair,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    Shutdown, recvmsg, sendmsg, shutdown,
 };
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -24,8 +25,12 @@ const MOST_DESCRIPTORS: usize = 253;
 
 /// Makes the two ends of a channel: close-on-exec, not blocking.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    Ok(socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+    let (one, other) = UnixStream::pair()?;
+    for end in [&one, &other] {
+        end.set_nonblocking(true)?;
+        portable::quiet(end.as_fd())?;
+    }
+    Ok((one.into(), other.into()))
 }
 
 /// Sends without waiting, from any thread: for the frames whose moment matters. False: the other side is gone, has
@@ -33,7 +38,7 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 pub fn send_now(end: BorrowedFd<'_>, frame: &Frame) -> bool {
     let bytes = frame.encode();
     // A frame of a few bytes is taken whole or not at all (unix(7): a stream socket's buffer is far larger).
-    rustix::net::send(end, &bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).is_ok_and(|sent| sent == bytes.len())
+    rustix::net::send(end, &bytes, portable::SEND | SendFlags::DONTWAIT).is_ok_and(|sent| sent == bytes.len())
 }
 
 /// Closes everything that was sent to `theirs`, the other side's end, and not read there; from here on nothing can be
@@ -177,14 +182,14 @@ fn send_some(end: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) 
     if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
-    Ok(sendmsg(end, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?)
+    Ok(sendmsg(end, &[IoSlice::new(bytes)], &mut ancillary, portable::SEND | SendFlags::DONTWAIT)?)
 }
 
 fn receive_some(end: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut bytes = vec![0; 16 * 1024];
-    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let flags = RecvFlags::DONTWAIT | portable::RECEIVE;
     let received = recvmsg(end, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, flags)?;
     let mut descriptors = Vec::new();
     for message in ancillary.drain() {
@@ -192,6 +197,7 @@ fn receive_some(end: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
             descriptors.extend(rights);
         }
     }
+    descriptors.iter().try_for_each(portable::close_on_exec)?;
     bytes.truncate(received.bytes);
     Ok((bytes, descriptors))
 }

@@ -14,6 +14,7 @@ pub mod handover;
 pub mod listener;
 pub mod message;
 pub mod notify;
+mod portable;
 pub mod restart;
 pub mod shutdown;
 pub mod spawn;

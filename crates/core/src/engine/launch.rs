@@ -6,8 +6,8 @@ use crate::environment::{CHANNEL, GENERATION, HANDOVER, READINESS, RESTART_SOCKE
 use crate::error::{Code, Failure};
 use crate::listener::Shared as Listed;
 use crate::message::Offered;
+use crate::portable;
 use crate::spawn::{self, Launcher, Spec};
-use rustix::pipe::{PipeFlags, pipe_with};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -120,11 +120,13 @@ struct Ends {
 
 impl Ends {
     fn make() -> io::Result<Ends> {
-        let (readiness, notify) = pipe_with(PipeFlags::CLOEXEC)?;
-        let (handover_reader, handover) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (readiness, notify) = io::pipe()?;
+        let (handover_reader, handover) = io::pipe()?;
+        let (readiness, notify) = (OwnedFd::from(readiness), notify.into());
+        let (handover_reader, handover) = (handover_reader.into(), OwnedFd::from(handover));
         rustix::io::ioctl_fionbio(&readiness, true)?;
         rustix::io::ioctl_fionbio(&handover, true)?;
-        let _ = rustix::pipe::fcntl_setpipe_size(&handover, PIPE_SIZE);
+        portable::enlarge(&handover, PIPE_SIZE);
         let (channel, channel_new) = channel::pair()?;
         let channel_passed = channel_new.try_clone()?;
         Ok(Ends { readiness, notify, handover, handover_reader, channel, channel_new, channel_passed })

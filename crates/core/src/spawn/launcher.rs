@@ -3,9 +3,9 @@
 
 use super::failure::{invalid, refused};
 use super::{Image, Running, Spec};
-use crate::{Code, Failure};
+use crate::{Code, Failure, portable};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, fcntl_getfd};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, sendmsg};
 use shellflip_launcher::{MAX_DESCRIPTORS, MAX_START, Start, Variable};
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -60,7 +60,7 @@ pub fn start(image: &Image, spec: Spec) -> Result<Launcher, Failure> {
     let null = File::options().read(true).write(true).open("/dev/null").map_err(failed("open"))?;
     let (control, theirs) = UnixStream::pair().map_err(failed("socketpair"))?;
     control.set_nonblocking(true).map_err(failed("ioctl"))?;
-    quiet(&control).map_err(failed("setsockopt"))?;
+    portable::quiet(control.as_fd()).map_err(failed("setsockopt"))?;
     let process = spawn(image, &theirs.into(), &null.as_fd()).map_err(failed("posix_spawn"))?;
 
     let mut descriptors: Vec<BorrowedFd<'_>> =
@@ -153,23 +153,5 @@ fn send(control: &UnixStream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> i
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
-    Ok(rustix::io::retry_on_intr(|| sendmsg(control, &[IoSlice::new(frame)], &mut ancillary, send_flags()))?)
-}
-
-/// A dead launcher is an error, not a signal.
-pub(super) fn send_flags() -> SendFlags {
-    #[cfg(target_os = "linux")]
-    return SendFlags::NOSIGNAL;
-    #[cfg(not(target_os = "linux"))]
-    return SendFlags::empty();
-}
-
-#[cfg(target_vendor = "apple")]
-fn quiet(control: &UnixStream) -> io::Result<()> {
-    Ok(rustix::net::sockopt::set_socket_nosigpipe(control, true)?)
-}
-
-#[cfg(not(target_vendor = "apple"))]
-fn quiet(_control: &UnixStream) -> io::Result<()> {
-    Ok(())
+    Ok(rustix::io::retry_on_intr(|| sendmsg(control, &[IoSlice::new(frame)], &mut ancillary, portable::SEND))?)
 }

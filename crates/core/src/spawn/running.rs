@@ -1,11 +1,11 @@
 //! A launcher at work, on the tokio runtime.
 
 use super::Report;
-use super::launcher::{Launcher, Process, send_flags};
-use crate::sys;
+use super::launcher::{Launcher, Process};
+use crate::{portable, sys};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg, send};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, recvmsg, send};
 use rustix::process::{Pid, Signal, kill_process};
 use shellflip_launcher::{Command, REPORT_LEN, Report as Wire};
 use std::io::{self, IoSliceMut};
@@ -243,7 +243,7 @@ async fn unreported(pidfd: Option<&AsyncFd<OwnedFd>>, since: &mut Option<Instant
 /// Sends what the socket takes.
 fn flush(socket: &UnixStream, unsent: &mut Vec<u8>) -> Result<(), Errno> {
     while !unsent.is_empty() {
-        let sent = retry_on_intr(|| send(socket, unsent, send_flags()))?;
+        let sent = retry_on_intr(|| send(socket, unsent, portable::SEND))?;
         unsent.drain(..sent);
     }
     Ok(())
@@ -265,7 +265,7 @@ fn receive(
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let received =
-            retry_on_intr(|| recvmsg(socket, &mut [IoSliceMut::new(room)], &mut ancillary, receive_flags()))?;
+            retry_on_intr(|| recvmsg(socket, &mut [IoSliceMut::new(room)], &mut ancillary, portable::RECEIVE))?;
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(mut descriptors) = message {
                 *pidfd = descriptors.next();
@@ -276,12 +276,4 @@ fn receive(
         }
         partial.extend(&room[..received.bytes]);
     }
-}
-
-fn receive_flags() -> RecvFlags {
-    #[cfg(target_os = "linux")]
-    return RecvFlags::CMSG_CLOEXEC;
-    // Only Linux has pidfds to receive.
-    #[cfg(not(target_os = "linux"))]
-    return RecvFlags::empty();
 }
