@@ -5,7 +5,7 @@ import { hostPlatform, hostTarget, targetDir } from './platform.mjs'
 import { entries, must, mustLocal, root } from './run.mjs'
 
 /** The programs of a platform package: what cargo calls their package, their profile, and the file. */
-const programs = [
+export const programs = [
   { crate: 'shellflip-cli', profile: 'launcher', file: 'shellflip' },
   { crate: 'shellflip-launcher', profile: 'launcher', file: 'shellflip-launcher' },
 ]
@@ -42,8 +42,8 @@ export function placeNative(target) {
     replace(`${root}/src/native/${name}`, `${root}/dist/native/${name}`)
 }
 
-// A running service has the old file mapped: it is replaced by a rename, never written to.
-function replace(from, to) {
+/** Copies a file. A running service has the old one mapped: it is replaced by a rename, never written to. */
+export function replace(from, to) {
   mkdirSync(dirname(to), { recursive: true })
   const temporary = `${to}.${process.pid}`
   copyFileSync(from, temporary)

@@ -14,15 +14,15 @@ export class CommandFailed extends Error {}
  *
  * @param {string} file program, found on PATH
  * @param {string[]} args its arguments
- * @param {{ env?: Record<string, string>, capture?: boolean, quiet?: boolean }} [options]
- *   env: added to this process's; capture: keep the output as well as showing it; quiet: keep it and do not show it
+ * @param {{ cwd?: string, env?: Record<string, string>, capture?: boolean, quiet?: boolean }} [options]
+ *   cwd: default the repository; env: added to this process's; capture: keep the output as well as showing it; quiet: keep it and do not show it
  * @returns {Promise<{ code: number, output: string }>} code is 128 or more if a signal ended it
  */
-export function run(file, args, { env = {}, capture = false, quiet = false } = {}) {
+export function run(file, args, { cwd = root, env = {}, capture = false, quiet = false } = {}) {
   return new Promise((resolve, reject) => {
     const piped = capture || quiet
     const child = spawn(file, args, {
-      cwd: root,
+      cwd,
       env: { ...process.env, ...env },
       stdio: ['ignore', piped ? 'pipe' : 'inherit', piped ? 'pipe' : 'inherit'],
     })
