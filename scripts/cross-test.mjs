@@ -1,12 +1,23 @@
 // npm run cross:test [-- PLATFORM...]: installs the packages that lie under npm/ and restarts a service of each under
 // load, by a Node of that platform, wherever this machine can run one. A platform that is named must be run. Needs
 // `npm run build` first, for dist/, and then `npm run cross`.
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runner } from './lib/cross/emulate.mjs'
 import { inspectPackage } from './lib/cross/inspect.mjs'
 import { chosen } from './lib/cross/platforms.mjs'
+import { programs } from './lib/native.mjs'
 import { CommandFailed, fail, must, root } from './lib/run.mjs'
 
 async function crossTest(names) {
@@ -38,6 +49,8 @@ async function install({ name, os, arch, libc }, folder) {
   mkdirSync(folder)
   const bin = { shellflip: 'node_modules/@shellflip/node/dist/cli.js' }
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'tried', private: true, bin }))
+  // Artifacts of a workflow lose their x bit on the way.
+  for (const { file } of programs) chmodSync(join(root, 'npm', name, file), 0o755)
   for (const part of [root, join(root, 'npm', name)]) {
     await must('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: part, quiet: true })
   }

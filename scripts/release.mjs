@@ -23,9 +23,9 @@ async function release(args) {
   await installDependencies()
   await assemble(resolve(artifacts))
   // The main package last: whoever installs it finds the others.
-  for (const folder of [...platforms.map(({ name }) => join(stage, 'npm', name)), stage]) {
-    await (values.publish ? publish(folder) : must('npm', ['pack', '--dry-run', '--loglevel=error'], { cwd: folder }))
-  }
+  const folders = [...platforms.map(({ name }) => join(stage, 'npm', name)), stage]
+  if (!values.publish) await must('npm', ['pack', '--dry-run', '--loglevel=error', ...folders])
+  else for (const folder of folders) await publish(folder)
 }
 
 /** Copies what belongs to the packages, and lets napi add the addons and the names of the platform packages. */
