@@ -1,0 +1,19 @@
+/** actionlint, installed by Go the first time and kept with the build. */
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { root, run } from './run'
+
+const VERSION = '1.7.12'
+
+/** Resolves with the path of the program. */
+export async function actionlint(): Promise<string> {
+  const folder = resolve(root, process.env.CARGO_TARGET_DIR ?? 'target', `actionlint-${VERSION}`)
+  const program = join(folder, 'actionlint')
+  if (existsSync(program)) return program
+  const { code, stderr } = await run('go', ['install', `github.com/rhysd/actionlint/cmd/actionlint@v${VERSION}`], {
+    env: { GOBIN: folder },
+    deadlineMs: 570_000,
+  })
+  if (code !== 0) throw new Error(`actionlint cannot be installed:\n${stderr}`)
+  return program
+}
