@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { hasInterpreter } from './support/elf'
+import { hasInterpreter, staysLoaded } from './support/elf'
 import { install, type Packed, pack, platformFolder, sharedDirectory } from './support/install'
 import { alive, processes } from './support/processes'
 import { node, root, run } from './support/run'
@@ -59,6 +59,11 @@ describe('contents', () => {
       }
     }
     expect(native.size).toBeLessThan(3_000_000)
+  })
+
+  test.runIf(process.platform === 'linux')('the addon stays loaded under the threads that it started', () => {
+    expect(staysLoaded(readFileSync(join(platform, platformManifest.main)))).toBe(true)
+    expect(staysLoaded(readFileSync(process.execPath))).toBe(false)
   })
 
   test('no runtime dependency, no script that runs at installation', () => {

@@ -10,10 +10,12 @@ export async function actionlint(): Promise<string> {
   const folder = resolve(root, process.env.CARGO_TARGET_DIR ?? 'target', `actionlint-${VERSION}`)
   const program = join(folder, 'actionlint')
   if (existsSync(program)) return program
-  const { code, stderr } = await run('go', ['install', `github.com/rhysd/actionlint/cmd/actionlint@v${VERSION}`], {
-    env: { GOBIN: folder },
-    deadlineMs: 570_000,
-  })
+  const module = `github.com/rhysd/actionlint/cmd/actionlint@v${VERSION}`
+  const { code, stderr } = await run('go', ['install', module], { env: { GOBIN: folder }, deadlineMs: 570_000 }).catch(
+    (cause) => {
+      throw new Error('actionlint needs Go: install it', { cause })
+    },
+  )
   if (code !== 0) throw new Error(`actionlint cannot be installed:\n${stderr}`)
   return program
 }
