@@ -50,7 +50,7 @@ fn bind_within(path: &Path, patience: Duration) -> Result<Bound, Failure> {
 pub fn adopt(fd: OwnedFd, path: Option<PathBuf>) -> Result<Bound, Failure> {
     let socket = SockRef::from(&fd);
     let address = socket.local_addr().ok().filter(SockAddr::is_unix);
-    let listening = rustix::net::sockopt::socket_acceptconn(&fd).unwrap_or(false);
+    let listening = crate::listener::listens(fd.as_fd());
     let (Some(address), true) = (address, listening) else {
         let text = "the inherited coordination socket is not a listening unix socket: something between the \
                     generations changed the descriptors; start the service anew";
