@@ -40,12 +40,12 @@ async function restartOn(platform, { on, node }, folder) {
   await inspectPackage(platform)
   console.log(`on ${on}`)
   await install(platform, folder)
-  const { code } = await node(folder, ['try.mjs', platform.name])
+  const { code } = await node(folder, 'try.mjs', platform.name)
   if (code !== 0) throw new CommandFailed(`${platform.name}: the restart failed`)
 }
 
 /** A project with the package installed, the example service and the load. */
-async function install({ name, os, arch, libc }, folder) {
+async function install({ name }, folder) {
   mkdirSync(folder)
   const bin = { shellflip: 'node_modules/@shellflip/node/dist/cli.js' }
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'tried', private: true, bin }))
@@ -55,11 +55,9 @@ async function install({ name, os, arch, libc }, folder) {
     await must('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: part, quiet: true })
   }
   const tarballs = readdirSync(folder).filter((file) => file.endsWith('.tgz'))
-  const kind = [`--os=${os}`, `--cpu=${arch}`, ...(libc ? [`--libc=${libc === 'gnu' ? 'glibc' : libc}`] : [])]
-  await must('npm', ['install', '--offline', '--no-audit', '--no-fund', ...kind, ...tarballs], {
-    cwd: folder,
-    quiet: true,
-  })
+  // npm judges a platform by the Node that runs npm, which is this machine's.
+  const options = ['--force', '--offline', '--no-audit', '--no-fund', '--loglevel=error']
+  await must('npm', ['install', ...options, ...tarballs], { cwd: folder, quiet: true })
   cpSync(join(root, 'examples'), join(folder, 'examples'), { recursive: true })
   cpSync(join(root, '__test__/support/load'), join(folder, '__test__/support/load'), { recursive: true })
   cpSync(join(root, 'scripts/lib/cross/try.mjs'), join(folder, 'try.mjs'))

@@ -18,7 +18,7 @@ const debianNames = { x64: 'amd64', arm64: 'arm64' }
  *
  * @typedef {object} Runner
  * @property {string} on what it runs on, for a person
- * @property {(folder: string, args: string[]) => Promise<{ code: number, output: string }>} node runs Node in a folder
+ * @property {(folder: string, file: string, ...args: string[]) => Promise<{ code: number }>} node runs a file of a folder
  */
 
 /**
@@ -29,7 +29,7 @@ const debianNames = { x64: 'amd64', arm64: 'arm64' }
  */
 export async function runner(platform) {
   if (platform.name === hostPlatform()) {
-    const node = (folder, args) => run(process.execPath, args, { cwd: folder, capture: true })
+    const node = (folder, ...args) => run(process.execPath, args, { cwd: folder })
     return { on: `this machine, Node ${process.version}`, node }
   }
   if (platform.os !== 'linux') return 'never run here: that needs a Mac'
@@ -38,8 +38,9 @@ export async function runner(platform) {
   if (foreign && process.arch !== 'x64') return `never run here: no emulation of ${platform.arch} on ${process.arch}`
   const root = await rootFolder(platform)
   const format = foreign ? await binaryFormat(platform) : ''
-  const node = (folder, args) => enter(root, format, folder, ['/node/bin/node', ...args])
-  const { output } = await node(cache, ['--print', 'process.version'])
+  const inside = (folder, ...args) => enter(root, format, folder, ['/node/bin/node', ...args])
+  const node = (folder, file, ...args) => inside(folder, `/service/${file}`, ...args)
+  const { output } = await inside(cache, '--print', 'process.version')
   const libc = platform.libc === 'musl' ? 'musl' : 'glibc'
   return { on: `${libc} of its own, Node ${output.trim()}${foreign ? ', emulated by qemu' : ''}`, node }
 }
