@@ -6,11 +6,14 @@ import { join } from 'node:path'
 import { build } from './build.mjs'
 import { checks } from './check.mjs'
 import { installDependencies } from './lib/dependencies.mjs'
+import { brokenPromises } from './lib/guarantees.mjs'
 import { entries, local, run } from './lib/run.mjs'
 import { writeNpmDirs } from './npm-dirs.mjs'
 
 const total = { passed: 0, failed: 0, skipped: 0 }
 const failures = []
+/** What the two test runners said. */
+const said = { cargo: '', vitest: undefined }
 
 /** Runs one step, adds what it counted (nothing: one check) and resolves with whether it passed. */
 async function step(name, body) {
@@ -44,6 +47,7 @@ const counts = (code, { passed, failed, skipped }) => ({
 
 async function cargoTest() {
   const { code, output } = await run('cargo', ['test', '--locked', '--workspace', '--no-fail-fast'], { capture: true })
+  said.cargo = output
   const sum = { passed: 0, failed: 0, skipped: 0 }
   for (const [, passed, failed, ignored] of output.matchAll(
     /test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/g,
@@ -65,11 +69,19 @@ async function vitest() {
       '--reporter=json',
       `--outputFile.json=${report}`,
     ])
-    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(readFileSync(report, 'utf8'))
+    said.vitest = JSON.parse(readFileSync(report, 'utf8'))
+    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = said.vitest
     return counts(code, { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests })
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+function guarantees() {
+  if (said.vitest === undefined) throw new Error('not run: the tests did not run')
+  const broken = brokenPromises(said.cargo, said.vitest)
+  for (const one of broken) console.error(`docs/guarantees.md names a test that did not pass: ${one}`)
+  return { passed: broken.length > 0 ? 0 : 1, failed: broken.length > 0 ? 1 : 0 }
 }
 
 async function generatedFilesCurrent() {
@@ -91,6 +103,7 @@ async function main() {
     const built = await step('build', () => build().then(() => ({ passed: 1, failed: 0 })))
     await step('types', () => one(checks.types()))
     await step('vitest', built ? vitest : () => Promise.reject(new Error('not run: the build failed')))
+    await step('guarantees', guarantees)
     await step(
       'generated files',
       built ? generatedFilesCurrent : () => Promise.reject(new Error('not run: the build failed')),

@@ -253,4 +253,6 @@ impl Restart {
 }
 
 #[cfg(test)]
+mod pair;
+#[cfg(test)]
 mod tests;
