@@ -3,7 +3,7 @@ use crate::shellflip;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::fs::File;
 use std::io::Read;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Runs it with stdout and stderr on a terminal; what the terminal showed.
 fn on_a_terminal(command: &mut Command) -> (Option<i32>, String) {
@@ -15,11 +15,15 @@ fn on_a_terminal(command: &mut Command) -> (Option<i32>, String) {
     command.env("TERM", "xterm").stdout(terminal.try_clone().unwrap()).stderr(terminal.try_clone().unwrap());
     let mut child = command.spawn().unwrap();
     let code = child.wait().unwrap().code();
-    // A terminal keeps what was written to it as long as one end of it is open.
-    let mut shown = vec![0; 64 * 1024];
-    let length = File::from(screen).read(&mut shown).unwrap();
+    // The command holds its copies until it is given others.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     drop(terminal);
-    (code, String::from_utf8(shown[..length].to_vec()).unwrap())
+    // What was written comes in pieces; EIO is the end, once nobody holds the other side (pty(7)).
+    let (mut screen, mut shown, mut piece) = (File::from(screen), Vec::new(), [0; 4096]);
+    while let Ok(read @ 1..) = screen.read(&mut piece) {
+        shown.extend_from_slice(&piece[..read]);
+    }
+    (code, String::from_utf8(shown).unwrap())
 }
 
 #[test]
