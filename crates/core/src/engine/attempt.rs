@@ -30,15 +30,17 @@ pub(crate) struct Attempt {
     launched: Instant,
     /// What was to be started, and where: for the error that says why it was not.
     program: (OsString, OsString),
-    pub incoming: Incoming,
+    incoming: Incoming,
     pub outgoing: Outgoing,
     /// The channel's end itself, for the word that must not wait in a queue.
     end: Arc<OwnedFd>,
     /// The other side's end as well, until it has said hello: what lies in it unread would live as long as a process
     /// that does not know of it.
     theirs: Option<OwnedFd>,
-    /// The other side of the channel is closed: nothing more comes.
-    pub silent: bool,
+    /// Nothing more comes by the channel.
+    silent: bool,
+    /// Because we have stopped listening, which says nothing of the other side.
+    deaf: bool,
     readiness: Option<pipe::Receiver>,
     pub handover: Option<Writer>,
     /// The listeners that it has been given and has not claimed yet.
@@ -89,6 +91,7 @@ impl Attempt {
             end,
             theirs: Some(launched.channel_new),
             silent: false,
+            deaf: false,
             readiness: Some(readiness),
             handover: Some(handover),
             unclaimed,
@@ -138,13 +141,25 @@ impl Attempt {
 
     /// Whether it has ended, or speaks no more, and there is no launcher that would still say so.
     pub fn is_lost(&self) -> bool {
-        self.launcher_gone && (self.launcher.has_ended() || (self.silent && self.peer() == Peer::Ours))
+        self.launcher_gone && (self.launcher.has_ended() || self.has_closed())
+    }
+
+    /// Whether one of ours has closed its side of the channel: it has ended, or is about to.
+    pub fn has_closed(&self) -> bool {
+        self.peer() == Peer::Ours && self.silent && (!self.deaf || self.incoming.hung_up())
     }
 
     /// The launcher was told to let go and has not: it is ended instead, which leaves the new generation alone.
     pub fn end_launcher(&mut self) {
         self.launcher.end_launcher();
         self.launcher_gone = true;
+    }
+
+    /// Whatever it says from here on does not count, and it learns so; what it said before does.
+    pub fn stop_listening(&mut self) -> Vec<Frame> {
+        self.deaf = !self.silent;
+        self.incoming.stop_listening();
+        self.catch_up()
     }
 
     /// Everything that the channel already holds: the order of two descriptors is not the order of what was written.
@@ -275,3 +290,7 @@ impl Attempt {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests;

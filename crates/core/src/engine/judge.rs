@@ -46,9 +46,8 @@ impl Running {
             State::Initialising { handed_over, .. } => self.not_ready(handed_over, allowed),
             State::Committing => {
                 let Some(attempt) = &mut self.attempt else { return };
-                // Whatever it says from here on does not count; what it said before does.
-                attempt.incoming.stop_listening();
-                self.catch_up();
+                let said = attempt.stop_listening();
+                said.into_iter().for_each(|frame| self.heard(frame));
                 if self.restart.state() != State::Committing {
                     return;
                 }
@@ -77,7 +76,7 @@ impl Running {
         self.step(restart::Event::Deadline(failure));
     }
 
-    pub(super) fn not_ready(&self, handed_over: bool, allowed: u128) -> Failure {
+    fn not_ready(&self, handed_over: bool, allowed: u128) -> Failure {
         let Some(attempt) = &self.attempt else { return Failure::new(Code::ReadyTimeout, "not ready in time") };
         let phase = attempt.phase(handed_over);
         let stuck = attempt.handover.as_ref().is_some_and(Writer::stuck);

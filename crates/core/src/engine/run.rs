@@ -24,6 +24,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 /// A blocked event loop may keep a status waiting no longer than this.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// What the thread holds while it runs.
 pub(crate) struct Running {
     pub options: Options,
@@ -105,8 +106,6 @@ impl Running {
             self.show_progress();
         }
     }
-
-    // ---- what came ----
 
     fn command(&mut self, command: Command) {
         match command {
@@ -213,7 +212,7 @@ impl Running {
                 (self.sink)(Event::Restarting { pid: *pid });
             }
             // A process on its way out is alive to the launcher; to us its channel has ended already.
-            Report::Released if attempt.silent && attempt.hello.is_some() => self.died(&Report::Gone),
+            Report::Released if attempt.has_closed() => self.died(&Report::Gone),
             Report::Released => self.step(restart::Event::Released),
             Report::Gone => self.step(restart::Event::LauncherGone),
             Report::Failed { stage, errno } => {
@@ -226,7 +225,7 @@ impl Running {
         }
     }
 
-    fn heard(&mut self, frame: Frame) {
+    pub(super) fn heard(&mut self, frame: Frame) {
         match frame {
             Frame::Hello(hello) => self.greeted(hello),
             Frame::Failing(text) => {
