@@ -6,6 +6,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type Failure, Faulty } from './support/fault'
+import { alive } from './support/processes'
+import { start } from './support/spawn'
 
 const DIES: Failure = {
   code: 'GENERATION_EXITED',
@@ -158,5 +160,23 @@ describe('newProcessFailed', () => {
     writeFileSync(join(service.directory, 'told'), '')
     await failed
     await faulty.recovers()
+  })
+
+  it('runs where a shutdown calls the restart off, and the process does not end before it is done', async () => {
+    const service = start('hooks.mjs', { env: { NEW: 'waits', FAIL: 'newProcessFailed:until told' } })
+    await service.event('ready')
+    const asked = service.cli('restart', ['--json'])
+    const { about } = await service.event('restarting')
+    service.signal('SIGTERM')
+    let said = await service.event('hook')
+    while (said.hook !== 'newProcessFailed') said = await service.event('hook')
+    expect(said.given).toBe('ERR_SHELLFLIP_DRAINING')
+    expect(alive(Number(about)), 'the new generation lives').toBe(false)
+    writeFileSync(join(service.directory, 'told'), '')
+    const { code, stdout } = await asked
+    expect([code, JSON.parse(stdout).code]).toEqual([1, 'ERR_SHELLFLIP_DRAINING'])
+    expect(await service.event('failed')).toMatchObject({ code: 'ERR_SHELLFLIP_DRAINING' })
+    expect(await service.firstExit).toEqual({ code: 0, signal: null })
+    await service.clean()
   })
 })

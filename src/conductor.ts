@@ -37,6 +37,7 @@ export class Conductor<State> {
     this.ending = new Ending(
       context,
       () => this.readiness.abandon(),
+      () => this.restarts?.over ?? Promise.resolve(),
       () => this.detach(),
     )
     this.#signals = new SignalHandlers(settings, logger, {

@@ -24,6 +24,7 @@ export interface ShutdownManner {
 export class Ending {
   readonly #context: Context
   readonly #onDraining: () => void
+  readonly #restartOver: () => Promise<void>
   readonly #onEnd: () => void
   readonly #coordinator = new ShutdownCoordinator()
   /** While the connections drain, their requests may still take handles: as clones of this one. */
@@ -40,9 +41,10 @@ export class Ending {
   #deadline: Deadline | null = null
   #releaseLoop: (() => void) | undefined
 
-  constructor(context: Context, onDraining: () => void, onEnd: () => void) {
+  constructor(context: Context, onDraining: () => void, restartOver: () => Promise<void>, onEnd: () => void) {
     this.#context = context
     this.#onDraining = onDraining
+    this.#restartOver = restartOver
     this.#onEnd = onEnd
     this.#hooks = new ShutdownHooks(context.logger)
   }
@@ -125,6 +127,8 @@ export class Ending {
     const cut = await this.#finish(reason, deadline)
     trace('drained, %d cut', cut)
     this.#context.announce('drained', { cut })
+    // One that the shutdown called off may still have its hook to run, and somebody to tell.
+    await deadline.outruns(this.#restartOver())
     await this.#hooks.run(() => deadline.remainingMs(1_000))
     deadline.clear()
     this.#stop(cut)

@@ -28,7 +28,8 @@ export class Restarts<State> {
   readonly sender: HandoverSender<State>
   /** Outcomes of the restart that runs, until it is over here as well. */
   readonly #held: Outcome[] = []
-  #running = false
+  /** Of the restart that runs. */
+  #end: Deferred<void> | null = null
   #ids = 0
   #releaseLoop: (() => void) | undefined
 
@@ -36,6 +37,11 @@ export class Restarts<State> {
     this.#context = context
     this.#engine = engine
     this.sender = new HandoverSender(engine, context.settings)
+  }
+
+  /** Resolves once no restart runs: the hook of one that failed is done, and whoever asked has been told. */
+  get over(): Promise<void> {
+    return this.#end?.promise ?? Promise.resolve()
   }
 
   /** `service.restart()`. */
@@ -59,7 +65,7 @@ export class Restarts<State> {
 
   /** Told to whoever asked; in the restart that runs, once its phase and events have been, too. */
   onOutcome(outcome: Outcome): void {
-    if (this.#running && !REFUSALS.has(outcome.failure?.code)) this.#held.push(outcome)
+    if (this.#end !== null && !REFUSALS.has(outcome.failure?.code)) this.#held.push(outcome)
     else this.#settle(outcome)
   }
 
@@ -71,14 +77,16 @@ export class Restarts<State> {
   }
 
   #over(): void {
-    this.#running = false
     this.#releaseLoop?.()
     this.#releaseLoop = undefined
     for (const outcome of this.#held.splice(0)) this.#settle(outcome)
+    this.#end?.resolve()
+    this.#end = null
   }
 
   /** Nothing more will be heard of them. */
   abandon(error: Error): void {
+    this.#over()
     for (const asked of this.#asked.values()) asked.reject(error)
     this.#asked.clear()
   }
@@ -87,7 +95,7 @@ export class Restarts<State> {
   async prepare(attempt: number, generation: number): Promise<void> {
     const { settings, refusal } = this.#context
     if (this.#context.phase === 'ready') this.#context.phase = 'restarting'
-    this.#running = true
+    this.#end ??= deferred()
     this.#releaseLoop ??= this.#context.hold.acquire()
     try {
       // Asked for by the command line: an answer with a code, as restart() gives it.
