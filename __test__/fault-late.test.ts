@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { temporaryDirectory } from './support/directory'
 import { Faulty } from './support/fault'
+import { expectFile } from './support/footprint'
 import { look, until } from './support/processes'
 
 /** A process is dead for good when its last thread is. */
@@ -19,8 +20,7 @@ async function goesOnUnreleased({ service, before }: Faulty): Promise<{ pid: num
   service.signal('SIGSTOP', launcher)
   const go = join(service.directory, 'go')
   writeFileSync(go, '')
-  before.files.push(go)
-  before.files.sort()
+  expectFile(before, go)
   return { pid: said.pid, launcher }
 }
 

@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type Failure, Faulty } from './support/fault'
+import { expectFile } from './support/footprint'
 import { alive } from './support/processes'
 import { start } from './support/spawn'
 
@@ -155,8 +156,7 @@ describe('newProcessFailed', () => {
     const second = await service.cli('restart')
     expect(second.code).toBe(4)
     expect(second.stderr).toMatch(/a restart is in progress/)
-    faulty.before.files.push(join(service.directory, 'told'))
-    faulty.before.files.sort()
+    expectFile(faulty.before, join(service.directory, 'told'))
     writeFileSync(join(service.directory, 'told'), '')
     await failed
     await faulty.recovers()

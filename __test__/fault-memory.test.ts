@@ -1,7 +1,7 @@
 /** Restarts that fail again and again cost nothing that lasts: descriptors, processes, threads, memory. */
 import { expect, it } from 'vitest'
+import { expectUnchanged, footprint } from './support/footprint'
 import { askRestart } from './support/generations'
-import { expectNothingLeft, snapshot } from './support/leftovers'
 import { start } from './support/spawn'
 
 const MIB = 2 ** 20
@@ -17,10 +17,10 @@ it('twenty restarts that fail after a handover of 4 MiB leave nothing, and no me
   }
   // The heap and the allocator find their size.
   for (let warm = 0; warm < 5; warm++) await fail()
-  const before = { state: snapshot(Number(pid)), memory: await fail() }
+  const before = { state: footprint(service), memory: await fail() }
   for (let attempt = 1; attempt < 20; attempt++) await fail()
   const after = await fail()
-  await expectNothingLeft(before.state)
+  await expectUnchanged(service, before.state)
   // One state that stayed each time would be 80 MiB.
   expect(after.external - before.memory.external).toBeLessThan(MIB)
   expect(after.heapUsed - before.memory.heapUsed).toBeLessThan(MIB)

@@ -2,12 +2,11 @@
  * The new generation dies when it has been adopted, before the old one has stopped accepting: the old one is the service
  * again. And right after: nobody is, and the old one ends what it has.
  */
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
+import { expectFile, expectUnchanged, footprint } from './support/footprint'
 import { askRestart, eventOf, expectWhole, type Serving, serving, status, tell } from './support/generations'
 import { get } from './support/http'
-import { expectNothingLeft, snapshot } from './support/leftovers'
 import { exitOf } from './support/reaper'
 
 /** The old one has 250 ms to stop; a machine that is too slow for the new one to die in that time gets another try. */
@@ -16,7 +15,8 @@ const TRIES = 5
 /** The new one dies as the old one, whose loop is blocked, waits to stop. Null if the old one had given the service away. */
 async function takenBack(old: Serving): Promise<true | null> {
   const { service, pid, port } = old
-  const before = snapshot(pid)
+  const before = footprint(service, pid)
+  for (const file of ['go', 'unblock']) expectFile(before, join(service.directory, file))
   const asked = askRestart(service)
   const second = await eventOf(service, 'listening', 2)
   const blocked = get({ port }, '/block')
@@ -38,7 +38,7 @@ async function takenBack(old: Serving): Promise<true | null> {
   }
   expect(await service.event('failed')).toMatchObject({ pid, code: 'ERR_SHELLFLIP_GENERATION_EXITED' })
   expect(await old.ask()).toEqual({ pid, generation: 1 })
-  await expectNothingLeft(before)
+  await expectUnchanged(service, before, pid)
   return true
 }
 
@@ -46,16 +46,12 @@ it('a new generation that dies when it is adopted is taken back from, and the ol
   for (let round = 1; ; round++) {
     const old = await serving('dies-when-adopted.mjs')
     const { service, pid } = old
-    // What is made once is made: the launcher's image, the epoll descriptors.
-    writeFileSync(join(service.directory, 'fail'), '')
-    expect((await askRestart(service)).code).toBe(1)
-    await service.event('failed')
     if ((await takenBack(old)) === null) {
       expect(round, 'too slow, every time').toBeLessThan(TRIES)
       await service.clean()
       continue
     }
-    writeFileSync(join(service.directory, 'live'), '')
+    tell(service, 'live')
     await expectWhole(old, { pid, generation: 1 })
     return
   }

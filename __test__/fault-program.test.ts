@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, it } from 'vitest'
 import { temporaryDirectory } from './support/directory'
 import { Faulty } from './support/fault'
+import { expectFile } from './support/footprint'
 import { root } from './support/run'
 
 const NOT_STARTED = { code: 'SPAWN_FAILED', phase: 'preparing', process: false }
@@ -15,8 +16,7 @@ describe('the program of the option command', () => {
     const path = join(directory, 'program')
     const faulty = await Faulty.start('starts-a-program.mjs', { directory, env: { PROGRAM: path } })
     make(path)
-    faulty.before.files.push(path)
-    faulty.before.files.sort()
+    expectFile(faulty.before, path)
     await faulty.fails({ ...NOT_STARTED, phase, message: message(path) })
     rmSync(path, { recursive: true })
     writeFileSync(path, '#!/bin/sh\nexec "$@"\n', { mode: 0o755 })

@@ -22,7 +22,7 @@ const KEPT = '/memfd:shellflip-launcher'
 /** What that generation holds now. */
 export function footprint(service: Service, pid = service.pid): Footprint {
   return {
-    processes: processesOf(service),
+    processes: processesOf(service, pid),
     descriptors: [...descriptors(pid)]
       .filter(([, target]) => !target.startsWith(KEPT))
       .map(([number, target]) => `${number} ${target}${number < 3 ? ` ${flags(pid, number)}` : ''}`)
@@ -39,14 +39,20 @@ export function footprint(service: Service, pid = service.pid): Footprint {
  * take a moment, since the connection by which the test learnt of the outcome is closing still.
  */
 export async function expectUnchanged(service: Service, before: Footprint, pid = service.pid): Promise<void> {
-  expect(processesOf(service), 'processes at the moment of the answer').toEqual(before.processes)
+  expect(processesOf(service, pid), 'processes at the moment of the answer').toEqual(before.processes)
   await expect.poll(() => footprint(service, pid), { timeout: 10_000, interval: 10 }).toEqual(before)
 }
 
-function processesOf(service: Service): string[] {
+/** A file that the test makes meanwhile is no difference. */
+export function expectFile(before: Footprint, path: string): void {
+  before.files.push(path)
+  before.files.sort()
+}
+
+function processesOf(service: Service, generation: number): string[] {
   const all = service.everyProcess()
-  const ours = new Set(all.map(({ pid }) => pid))
-  // An orphan's zombie is for init to reap.
+  // An orphan's zombie is for init to reap, or for the reaper above the first generation.
+  const ours = new Set(all.map(({ pid }) => pid).filter((pid) => pid === generation || pid !== service.pid))
   return all
     .filter(({ state, parent }) => state !== 'Z' || ours.has(parent))
     .map(({ pid, state, command }) => `${pid} ${state === 'Z' ? 'zombie ' : ''}${command}`)
