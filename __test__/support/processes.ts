@@ -54,10 +54,18 @@ export function descriptors(pid: number): Map<number, string> {
   return open
 }
 
-/** True while the process runs; a zombie does not. */
+/** True while the process runs. A zombie does not, unless only its first thread has ended. */
 export function alive(pid: number): boolean {
   const found = look(pid)
-  return found !== undefined && found.state !== 'Z'
+  return found !== undefined && (found.state !== 'Z' || threads(pid) > 1)
+}
+
+function threads(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length
+  } catch {
+    return 0
+  }
 }
 
 /** Resolves once `condition` holds; rejects after `deadlineMs`, saying what was waited for. For what has no event. */

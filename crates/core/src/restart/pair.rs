@@ -348,5 +348,4 @@ fn in_every_interleaving_one_answers_and_somebody_serves() {
         }
     }
     assert!(seen.len() > 1000, "{} worlds are too few to mean anything", seen.len());
-    println!("{} worlds", seen.len());
 }
