@@ -233,7 +233,7 @@ describe('the command that npm installs', () => {
     try {
       const { code, stderr } = await run(bin(consumer), ['status'])
       expect(code).toBe(1)
-      expect(stderr).toContain('must be executable')
+      expect(stderr).toContain(`chmod +x ${program}`)
     } finally {
       chmodSync(program, 0o755)
     }

@@ -7,9 +7,10 @@
  * that `shellflip run` starts, and must not be read here.
  */
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
+import { addonDamage } from './addon-file'
 
 const { platform, arch } = process
 
@@ -27,15 +28,25 @@ main()
 function main(): void {
   const file = findProgram()
   if (file === undefined) {
-    fail(
-      `shellflip: no native program for ${platform} ${arch}. Install ${packages.join(' or ')} (npm does so unless ` +
-        `optional dependencies are left out), or build it here with \`npm run build\`.`,
-    )
+    fail(`shellflip: no native program for ${platform} ${arch}. ${remedy()}`)
     return
   }
   const args = process.argv.slice(2)
   replaceBy(file, args)
   run(file, args)
+}
+
+function remedy(): string {
+  if (platform !== 'linux' && platform !== 'darwin') {
+    return (
+      'Services can be restarted on Linux and macOS only; here they run without restarts and have no coordination ' +
+      'socket: end one with Ctrl-C.'
+    )
+  }
+  return (
+    `Install ${packages.join(' or ')} (npm does so unless optional dependencies are left out), or build it here with ` +
+    '`npm run build`.'
+  )
 }
 
 function findProgram(): string | undefined {
@@ -53,6 +64,8 @@ function findProgram(): string | undefined {
 
 /** Returns only if it could not be done. */
 function replaceBy(file: string, args: string[]): void {
+  // A damaged addon could kill this process, and the program runs without it.
+  if (addonDamage() !== null) return
   try {
     const binding = require('./native/binding.cjs') as typeof import('./native/binding.cjs')
     binding.execReplace(file, args)
@@ -67,7 +80,7 @@ function run(file: string, args: string[]): void {
   process.on('SIGINT', () => {})
   child.on('error', (error: NodeJS.ErrnoException) => {
     const help =
-      error.code === 'EACCES' ? 'It must be executable, on a file system mounted without noexec.' : 'Install it again.'
+      error.code === 'EACCES' ? helpWithAccess(file) : 'Remove node_modules and install again, on this platform.'
     fail(`shellflip: cannot run ${file}: ${error.message}. ${help}`)
   })
   child.on('exit', (code, signal) => {
@@ -80,6 +93,11 @@ function run(file: string, args: string[]): void {
     // Reached if this process ignores that signal.
     process.exitCode = 128 + constants.signals[signal]
   })
+}
+
+function helpWithAccess(file: string): string {
+  if ((statSync(file).mode & 0o111) === 0) return `It must be executable: chmod +x ${file}`
+  return 'It must be on a file system mounted without noexec, in folders that you may enter: install node_modules there.'
 }
 
 function fail(message: string): void {

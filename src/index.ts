@@ -1,4 +1,5 @@
 /** Zero-downtime restarts: the public API. */
+import './node-version'
 import { tellEarlyFailures } from './failing'
 
 export { type RequestOptions, RestartCoordinationSocket } from './coordination-socket'

@@ -3,7 +3,9 @@
  * of `process.env`. Importing this never throws: whoever needs the addon asks `requireNative()`.
  */
 
+import { addonDamage } from './addon-file'
 import { ShellflipError } from './errors'
+import { explainLoadFailure } from './load-error'
 import type * as Binding from './native/binding.cjs'
 
 export type {
@@ -24,6 +26,9 @@ export type {
 /** The addon's exports. */
 export type Native = typeof Binding
 
+/** Names an addon to load instead of the installed one: napi's variable, for tests and bundles. */
+const OVERRIDE = 'NAPI_RS_NATIVE_LIBRARY_PATH'
+
 /** Platforms a package is published for; elsewhere `shellflip()` is inert. */
 const SUPPORTED: Record<string, string[]> = {
   linux: ['x64', 'arm64'],
@@ -36,11 +41,17 @@ export const platformSupported: boolean = SUPPORTED[process.platform]?.includes(
 let loaded: Native | null = null
 let failure: unknown = null
 try {
-  const binding = require('./native/binding.cjs') as Native
-  for (const name of binding.inheritance().wiped) delete process.env[name]
-  loaded = binding
+  loaded = platformSupported ? load() : null
 } catch (error) {
   failure = error
+}
+
+function load(): Native {
+  const damage = process.env[OVERRIDE] === undefined ? addonDamage() : null
+  if (damage !== null) throw new Error(damage)
+  const binding = require('./native/binding.cjs') as Native
+  for (const name of binding.inheritance().wiped) delete process.env[name]
+  return binding
 }
 
 /** The addon, or null where it cannot be loaded. */
@@ -66,20 +77,10 @@ export function loadError(): ShellflipError {
       'ERR_SHELLFLIP_UNSUPPORTED',
       `@shellflip/node has no native addon for ${platform} ${arch}: restarts work on ${names.join(', ')}; ` +
         'elsewhere the service runs inert (listen, drain and shutdown work)',
-      { cause: failure },
     )
   }
-  const libc = platform === 'linux' ? (isMusl() ? 'musl' : 'gnu') : ''
-  const suffix = [platform, arch, libc].filter((part) => part !== '').join('-')
-  const reason = failure instanceof Error ? firstLine(failure.message) : String(failure)
-  return new ShellflipError(
-    'ERR_SHELLFLIP_UNSUPPORTED',
-    `the native addon of @shellflip/node for ${platform} ${arch}${libc === '' ? '' : ` (${libc === 'gnu' ? 'glibc' : 'musl'})`} ` +
-      `could not be loaded: ${reason}. Install it with: npm install @shellflip/node-${suffix} ` +
-      '(it is an optional dependency: check that --omit=optional or --no-optional is not set, and that node_modules ' +
-      'was installed on this platform)',
-    { cause: failure },
-  )
+  const libc = platform !== 'linux' ? null : isMusl() ? 'musl' : 'gnu'
+  return explainLoadFailure(failure, { platform, arch, libc, override: process.env[OVERRIDE] })
 }
 
 /** Only asked once something failed: the report is slow. */
@@ -89,8 +90,4 @@ function isMusl(): boolean {
   report.excludeNetwork = true
   const { header } = report.getReport() as { header?: { glibcVersionRuntime?: string } }
   return header?.glibcVersionRuntime === undefined
-}
-
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0] ?? text
 }

@@ -70,7 +70,12 @@ function isSingle(runtime: Origin['runtime'], path: string | undefined): boolean
   // Deno has no node:sea; its compiled programs say so themselves.
   if (runtime === 'deno')
     return (globalThis as { Deno?: { build?: { standalone?: boolean } } }).Deno?.build?.standalone === true
-  return process.getBuiltinModule('node:sea')?.isSea() ?? false
+  try {
+    // Not by process.getBuiltinModule, which Node 21 and the first releases of 22 do not have.
+    return (require('node:sea') as typeof import('node:sea')).isSea()
+  } catch {
+    return false
+  }
 }
 
 /** Garbage once `process.title` was set; whoever uses it compares it with argv first. */
