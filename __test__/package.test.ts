@@ -1,7 +1,8 @@
 // The package as its users get it.
-import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { linkTypes } from './support/consumer'
 import { hasInterpreter, staysLoaded } from './support/elf'
 import { install, type Packed, pack, platformFolder, sharedDirectory } from './support/install'
 import { alive, processes } from './support/processes'
@@ -149,10 +150,7 @@ describe('loading', () => {
     const names = '{ RestartConfig, type RestartConfigInit, type RestartTask, type Service, ShellflipError, shellflip }'
     writeFileSync(join(consumer, 'esm.mts'), `import ${names} from '@shellflip/node'\n${body}`)
     writeFileSync(join(consumer, 'cjs.cts'), `import ${names} from '@shellflip/node'\n${body}`)
-    mkdirSync(join(consumer, 'node_modules/@types'), { recursive: true })
-    for (const types of ['@types/node', 'undici-types']) {
-      symlinkSync(join(root, 'node_modules', types), join(consumer, 'node_modules', types))
-    }
+    linkTypes(consumer)
     const { stdout } = await node(
       [
         join(root, 'node_modules/typescript/bin/tsc'),

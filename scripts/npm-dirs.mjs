@@ -18,6 +18,7 @@ export async function writeNpmDirs() {
     }
     const manifest = {
       ...made,
+      type: 'commonjs',
       description: `The native part of @shellflip/node for ${platform}`,
       files: [made.main, 'shellflip', 'shellflip-launcher'],
     }

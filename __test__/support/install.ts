@@ -1,7 +1,7 @@
 /** The package as its users get it: packed, and installed into an empty folder without a network. */
-import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll } from 'vitest'
 import { root, run } from './run'
 
@@ -41,6 +41,21 @@ export async function pack(folder: string, destination: string): Promise<Packed>
   )
   if (filename === undefined) throw new Error(`npm pack wrote ${readdirSync(destination)}, not ${packed.filename}`)
   return { ...packed, filename: join(destination, filename) }
+}
+
+/**
+ * Packs the main package as it is published: with the platform packages among its optional dependencies, of which only
+ * the one for this platform is there to be installed.
+ */
+export async function packPublished(destination: string): Promise<Packed> {
+  const { filename } = await pack(root, join(destination, 'unpublished'))
+  const { code, stderr } = await run('tar', ['-xzf', filename, '-C', destination])
+  if (code !== 0) throw new Error(`unpacking ${filename} failed:\n${stderr}`)
+  const path = join(destination, 'package', 'package.json')
+  const manifest = JSON.parse(readFileSync(path, 'utf8'))
+  manifest.optionalDependencies = { [`${manifest.name}-${basename(platformFolder())}`]: manifest.version }
+  writeFileSync(path, JSON.stringify(manifest))
+  return pack(join(destination, 'package'), destination)
 }
 
 /** Installs packed packages into `folder`, which is made. */
