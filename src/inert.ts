@@ -22,7 +22,9 @@ export async function listenByNode(
   else {
     const options = path === undefined ? { port, host, backlog, ipv6Only } : { path, backlog }
     ;(own ?? (server.listen as NodeListen)).call(server, options)
-    if (path !== undefined && mode !== undefined && server.listening) chmodSync(path, mode)
+    // A named pipe of Windows has no mode.
+    const moded = path !== undefined && mode !== undefined && process.platform !== 'win32'
+    if (moded && server.listening) chmodSync(path, mode)
   }
   await listening
 }

@@ -80,6 +80,7 @@ function isSingle(runtime: Origin['runtime'], path: string | undefined): boolean
 
 /** Garbage once `process.title` was set; whoever uses it compares it with argv first. */
 function kernelCommandLine(): string[] {
+  if (process.platform === 'win32') return []
   try {
     return readFileSync('/proc/self/cmdline', 'utf8').split('\0').slice(0, -1)
   } catch {
