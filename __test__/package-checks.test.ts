@@ -34,10 +34,13 @@ test('the types are right however they are resolved', async () => {
   if (!checked.types) throw new Error('the package has no types')
   expect(checked.problems).toEqual([])
   // Each way of resolving finds each entry, and its types.
-  const { resolutions } = checked.entrypoints['.'] ?? {}
-  expect(Object.keys(resolutions ?? {}).sort()).toEqual(['bundler', 'node10', 'node16-cjs', 'node16-esm'])
-  for (const [kind, { resolution }] of Object.entries(resolutions ?? {}))
-    expect(resolution?.isTypeScript, kind).toBe(true)
+  for (const entry of ['.', './bun']) {
+    const resolutions = checked.entrypoints[entry]?.resolutions
+    expect(Object.keys(resolutions ?? {}).sort()).toEqual(['bundler', 'node10', 'node16-cjs', 'node16-esm'])
+    for (const [kind, { resolution }] of Object.entries(resolutions ?? {})) {
+      expect(resolution?.isTypeScript, `${entry} by ${kind}`).toBe(true)
+    }
+  }
 })
 
 function toArrayBuffer(bytes: Buffer): ArrayBuffer {

@@ -35,6 +35,7 @@ describe('importing', () => {
       Object.keys(exported).filter((name) => name !== 'module.exports' && name !== 'default')
     const here = names(await import('@shellflip/node')).sort()
     const program = `
+      import '${root}/dist/bun.js'
       import * as all from '${root}/dist/index.mjs'
       console.log(JSON.stringify(Object.keys(all)))`
     const { stdout, stderr } = await node([...asWindows, '--input-type=module', '-e', program])

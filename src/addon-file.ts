@@ -5,34 +5,37 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** The platform packages that can hold the addon, with the file in them. Both C libraries may be installed. */
-function candidates(): [string, string][] {
-  const names = ['gnu', 'musl'].map((libc) => `linux-${process.arch}-${libc}`)
-  return names.map((name) => [`@shellflip/node-${name}`, `shellflip.${name}.node`])
-}
-
 /**
  * Why an addon that is there should not be loaded, naming its file; null if nothing is wrong with it, or none is there.
  * Only of Linux: a Mac checks a signature over the whole file itself.
  */
 export function addonDamage(): string | null {
   if (process.platform !== 'linux') return null
-  for (const [name, file] of candidates()) {
-    const path = addonPath(name, file)
-    const damage = path === null ? null : damageOf(path)
+  for (const path of addonPaths()) {
+    const damage = damageOf(path)
     if (damage !== null) return `${path}: ${damage}`
   }
   return null
 }
 
-function addonPath(name: string, file: string): string | null {
-  const built = join(__dirname, 'native', file)
-  if (existsSync(built)) return built
-  try {
-    return require.resolve(name)
-  } catch {
-    return null
-  }
+/** The addons that are there: both C libraries' may be installed. */
+function addonPaths(): string[] {
+  const names = ['gnu', 'musl'].map((libc) => `linux-${process.arch}-${libc}`)
+  const near = names.flatMap((name) => {
+    const file = `shellflip.${name}.node`
+    // As built here; and where package managers lay the platform package, beside ours.
+    return [join(__dirname, 'native', file), join(__dirname, '../..', `node-${name}`, file)]
+  })
+  const found = near.filter((path) => existsSync(path))
+  if (found.length > 0) return found
+  // Node's own search takes a millisecond if it is in vain.
+  return names.flatMap((name) => {
+    try {
+      return [require.resolve(`@shellflip/node-${name}`)]
+    } catch {
+      return []
+    }
+  })
 }
 
 /** e_machine of an ELF file. */
