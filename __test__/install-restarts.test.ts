@@ -46,12 +46,16 @@ describe('a service restarts', () => {
     120_000,
   )
 
-  test.each(['esm', 'cjs'] as const)('bundled by esbuild as %s, the package external', async (format) => {
+  test.each([
+    ['esm', ['@shellflip/node']],
+    ['cjs', ['@shellflip/node']],
+    ['cjs', ['@shellflip/node-*', '*.node']],
+  ] as const)('bundled by esbuild as %s, %j external', async (format, external) => {
     writeFileSync(join(consumer, 'bundled.ts'), TYPESCRIPT)
     const output = `bundle/server.${format === 'esm' ? 'mjs' : 'cjs'}`
     await build({
       ...{ entryPoints: ['bundled.ts'], outfile: output, absWorkingDir: consumer, format, platform: 'node' },
-      ...{ bundle: true, external: ['@shellflip/node'], minify: true, logLevel: 'error' },
+      ...{ bundle: true, external: [...external], minify: true, logLevel: 'error' },
     })
     await expectRestart(start(join(consumer, output), { cwd: consumer }))
   })
