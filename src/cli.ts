@@ -75,9 +75,10 @@ function replaceBy(file: string, args: string[]): void {
 }
 
 function run(file: string, args: string[]): void {
-  const child = spawn(file, args, { stdio: 'inherit' })
+  // Caught before the program runs: a signal that came first would end this process and leave the program behind.
   for (const signal of FORWARDED) process.on(signal, () => child.kill(signal))
   process.on('SIGINT', () => {})
+  const child = spawn(file, args, { stdio: 'inherit' })
   child.on('error', (error: NodeJS.ErrnoException) => {
     const help =
       error.code === 'EACCES' ? helpWithAccess(file) : 'Remove node_modules and install again, on this platform.'
