@@ -1,4 +1,5 @@
 /** The package, installed by npm, in whatever people make of it: a service restarts in each. */
+import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { build } from 'esbuild'
@@ -112,14 +113,18 @@ describe('a service restarts', () => {
   })
 })
 
-describe.runIf(process.platform === 'linux')('on a file system mounted noexec', () => {
+/** A mount namespace of one's own, which some systems allow to root alone and macOS does not have. */
+const APART = ['--user', '--map-root-user', '--mount']
+const mayMount = spawnSync('unshare', [...APART, 'true']).status === 0
+
+describe.runIf(mayMount)('on a file system mounted noexec', () => {
   /** Starts a program of the consumer's with `folders` of its mounted noexec, in a mount namespace of its own. */
   function startWithin(folders: string[], program: string[]) {
     const mounts = folders.map(
       (folder) => `mount --bind '${folder}' '${folder}'; mount -o remount,bind,noexec '${folder}'`,
     )
     const script = [`set -e`, ...mounts, `exec "$@"`].join('\n')
-    const args = ['--user', '--map-root-user', '--mount', 'sh', '-c', script, 'sh', process.execPath, ...program]
+    const args = [...APART, 'sh', '-c', script, 'sh', process.execPath, ...program]
     return start(null, { file: 'unshare', execArgv: args, cwd: consumer })
   }
 
