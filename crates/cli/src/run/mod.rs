@@ -7,6 +7,7 @@
 mod backoff;
 pub mod command;
 mod pid_file;
+mod process;
 mod socket;
 mod supervisor;
 mod sys;

@@ -4,6 +4,7 @@
 
 use super::backoff::Backoff;
 use super::command::{cannot_run, command};
+use super::process;
 use super::socket::NotifySocket;
 use super::sys::{self, Signal, Status};
 use super::tree::Tree;
@@ -12,7 +13,7 @@ use crate::args;
 use crate::output;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, getpid, getsid, kill_process, test_kill_process};
+use rustix::process::{Pid, getpid, getsid, kill_process};
 use shellflip_core::notify::Notifier;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -20,6 +21,9 @@ use std::time::{Duration, Instant};
 /// What is caught; all but the first are for the service.
 pub const CAUGHT: [i32; 7] =
     [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGWINCH];
+
+/// More messages than a queue holds (net.unix.max_dgram_qlen): whoever fills it without end does not keep us from the rest.
+const MOST_MESSAGES: u32 = 4096;
 
 pub struct Supervisor {
     options: args::Run,
@@ -62,11 +66,12 @@ impl Supervisor {
             // Read before anything is looked at, so that a child's death in between is noticed in the next turn; acted on
             // afterwards, so that signals reach whoever is main by then.
             let signals = self.caught();
-            self.hear();
+            self.hear(None);
             end = self.reap().or(end);
             signals.into_iter().for_each(|signal| self.take_signal(signal));
             self.look_at_clock();
             if let (Some(status), true, None) = (self.tree.last().or(end), self.tree.is_over(), self.again) {
+                self.look_back(status);
                 return status.code();
             }
             self.wait();
@@ -93,19 +98,28 @@ impl Supervisor {
         Some(status)
     }
 
-    fn hear(&mut self) {
-        while let Some((datagram, text)) = self.socket.receive() {
+    /// `reaped`: a child that has just ended. What was said of it meanwhile still counts.
+    fn hear(&mut self, reaped: Option<Pid>) {
+        for _ in 0..MOST_MESSAGES {
+            let Some((datagram, text)) = self.socket.receive() else { return };
             let words = Words::read(&text, self.ending.is_some());
             let sender = Pid::from_raw(datagram.sender.max(0));
             if !sender.is_some_and(|sender| self.tree.believes(sender, words.main)) {
                 continue;
             }
-            if let Some(pid) = words.main {
-                self.tree.succeeded_by(pid);
-                self.again = None;
+            match words.main {
+                Some(pid) if reaped == Some(pid) || process::is_ours(pid) => {
+                    self.tree.succeeded_by(pid);
+                    self.again = None;
+                }
+                // Such as a wrapper's idea of a pid in a namespace of its own. We would wait for a stranger.
+                Some(pid) => {
+                    self.say(&format!("MAINPID={} is no process of this service: ignored", pid.as_raw_nonzero()))
+                }
+                None => {}
             }
             if let Some(next) = words.next {
-                self.tree.begins(next);
+                self.tree.begins(next.filter(|&next| process::is_ours(next)));
             }
             if words.above.is_empty() {
                 continue;
@@ -122,14 +136,14 @@ impl Supervisor {
     fn reap(&mut self) -> Option<Status> {
         let mut end = None;
         while let Some((pid, status)) = sys::reap() {
-            self.hear();
-            if self.tree.ended(pid, status, alive) {
+            self.hear(Some(pid));
+            if self.tree.ended(pid, status, process::alive) {
                 end = Some(status);
             }
         }
-        if let Some(pid) = self.tree.vanished(alive) {
+        if let Some(pid) = self.tree.vanished(process::alive) {
             let status = Status::Exited(1);
-            if self.tree.ended(pid, status, alive) {
+            if self.tree.ended(pid, status, process::alive) {
                 end = Some(status);
             }
         }
@@ -150,6 +164,13 @@ impl Supervisor {
         };
         self.say(&format!("the service {how}; it is started again in {} ms", pause.as_millis()));
         self.again = Some(Instant::now() + pause);
+    }
+
+    /// A service that went into the background looks as one that has ended.
+    fn look_back(&self, status: Status) {
+        if status == Status::Exited(0) && self.ending.is_none() && process::children_left() {
+            self.say("the service has ended, but what it started goes on without us: it must stay in the foreground");
+        }
     }
 
     fn caught(&self) -> Vec<Signal> {
@@ -212,7 +233,10 @@ impl Supervisor {
         let next = [self.again, self.kill_at()].into_iter().flatten().min();
         let left = next.map(|at| at.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)));
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        let mut fds = [PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
+        // Whose end is another's to see: a generation named while it is a grandchild, until it becomes our child.
+        let watched = self.tree.main().and_then(process::watch);
+        let mut fds = vec![PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
+        fds.extend(watched.as_ref().map(|process| PollFd::new(process, PollFlags::IN)));
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             // Nothing of ours can cause it; do not turn in a busy loop if something does.
@@ -223,11 +247,6 @@ impl Supervisor {
     fn say(&self, text: &str) {
         output::note(&format!("shellflip run: {text}"));
     }
-}
-
-/// Not a zombie that waits for us: those count as alive until they are reaped.
-fn alive(pid: Pid) -> bool {
-    test_kill_process(pid) != Err(Errno::SRCH)
 }
 
 /// When a terminal goes away the kernel tells the session's leader only; all else that it sends for a terminal goes to
