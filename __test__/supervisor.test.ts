@@ -93,6 +93,16 @@ describe('the first restart would end', () => {
     ).toBe(name)
   })
 
+  it('a process of supervisord by way of its interpreter, and not of any other program in Python', () => {
+    expect(nameIn([[9, 'python3.11']], { SUPERVISOR_ENABLED: '1' })).toBe('supervisord')
+    expect(nameIn([[9, 'python3']])).toBeNull()
+    const shell: Ancestors = [
+      [30, 'bash'],
+      [9, 'python3'],
+    ]
+    expect(nameIn(shell, { SUPERVISOR_ENABLED: '1' })).toBeNull()
+  })
+
   it('and the advice says what to do', () => {
     for (const name of ['tini', 'runsv', 'systemd']) {
       const env = name === 'systemd' ? { SYSTEMD_EXEC_PID: '100' } : {}

@@ -35,6 +35,7 @@ const RESPAWNERS = ['runsv', 's6-supervise', 'supervise', 'supervisord']
 const WRAPPER_TITLE = /^(npm|npx|yarn|pnpm)( |$)/
 const WRAPPER_SCRIPT = /(^|\/)(npm|npx|yarn|pnpm|tsx)(-cli)?(\.[cm]?js)?(\/|$)/
 const RUNTIME = /(^|\/)(node|bun)$/
+const PYTHON = /^python[\d.]*$/
 const SHELL = /^(sh|ash|dash|bash|zsh|ksh|busybox)$/
 /** More ancestors than any chain of wrappers has. */
 const MOST_ANCESTORS = 16
@@ -73,6 +74,8 @@ function decide(world: SupervisorWorld): Supervisor | null {
     if (ancestor === null) return null
     const { pid, name } = ancestor
     if (CONTAINER_INITS.includes(name) || RESPAWNERS.includes(name)) return supervisorNamed(name)
+    // `python3 supervisord`: the name is the interpreter's, and supervisord marks what it starts.
+    if (PYTHON.test(name) && env.SUPERVISOR_ENABLED !== undefined) return supervisorNamed('supervisord')
     // Before version 248 systemd did not say which process it started; a shell further down inherits INVOCATION_ID.
     if (name === 'systemd') return isServiceOfOldSystemd(env) ? supervisorNamed('systemd') : null
     if (!isWrapper(world, ancestor)) return null
@@ -149,5 +152,11 @@ function adviceFor(name: string): string {
     return `a container ends with its first process, or with the program that runs as it: ${UNDER_RUN}`
   if (CONTAINER_INITS.includes(name))
     return `${name} ends the container when the process it started exits: ${UNDER_RUN}`
+  if (name === 'supervisord') {
+    return (
+      'supervisord takes the exit of the old generation for the end of the service, and starts another copy or gives it ' +
+      `up: ${UNDER_RUN}`
+    )
+  }
   return `${name} starts another copy as soon as the old generation exits: ${UNDER_RUN}`
 }
