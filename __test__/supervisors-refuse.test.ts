@@ -50,7 +50,7 @@ describe('the first process of a container', () => {
   it.each(fronts)('is %s, which is ignored: the container ends with the first restart', async (_, command) => {
     const service = contained(command, { IGNORED: '1' })
     await ready(service.directory, service)
-    serving(service).forEach(({ pid }) => process.kill(pid, 'SIGUSR2'))
+    for (const { pid } of serving(service)) process.kill(pid, 'SIGUSR2')
     await ready(service.directory, service, 2)
     expect(await service.firstExit).toEqual({ code: 0, signal: null })
     await service.clean()
