@@ -40,8 +40,7 @@ describe.each(names)('%s', (name) => {
     const slow = get({ port: first.port ?? 0 }, '/slow')
     await until(() => supervised.said('asked').length === 1, 'it was not asked')
     const stopped = supervised.tell('stop')
-    let phase: unknown
-    while (phase !== 'draining') phase = JSON.parse((await supervised.cli('status', '--json')).stdout || '{}').phase
+    await supervised.draining()
     writeFileSync(join(supervised.directory, 'answer'), '')
     expect(JSON.parse((await slow).body)).toEqual({ pid: old, generation: 4 })
     const { code, stdout, stderr } = await stopped

@@ -146,6 +146,16 @@ export class Supervised {
     }
   }
 
+  /** Resolves once the service drains. */
+  async draining(deadlineMs = 15_000): Promise<void> {
+    const end = performance.now() + deadlineMs
+    for (;;) {
+      const { stdout, stderr } = await this.cli('status', '--json')
+      if (stdout !== '' && JSON.parse(stdout).phase === 'draining') return
+      if (performance.now() > end) throw new Error(`it does not drain: ${stdout}${stderr}`)
+    }
+  }
+
   /** Runs the native `shellflip` against the service. */
   cli(command: string, ...args: string[]): Promise<Outcome> {
     return run(join(root, 'dist/native/shellflip'), [command, '--socket', this.socket, ...args])
