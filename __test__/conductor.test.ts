@@ -73,6 +73,7 @@ function world(options: ServiceOptions = {}, given: Partial<Context> = {}): Worl
     logger: { info: () => {}, warn: write, error: write },
     listeners: listeners as unknown as Listeners,
     hold: new LoopHold(),
+    manager: null,
     phase: 'starting',
     announce: (event, ...args) => void said.push(`event ${event} ${JSON.stringify(args[0])}`),
     ...given,

@@ -22,17 +22,22 @@ it('READY by the first generation, then MAINPID and a barrier by the old one bef
 
   const service = start('serves.mjs', { env: { NOTIFY_SOCKET: path } })
   await service.event('ready')
-  await heard.line(/^READY=1 STATUS=generation 1$/)
+  await heard.line(/^READY=1 STATUS=generation 1: ready, 0 connections$/)
   const { pid } = await service.restart()
   await service.firstExit
   await service.end(pid)
-  await heard.line(/^STOPPING=1$/)
+  await heard.line(/: stopped/)
   expect(heard.text().trim().split('\n')).toEqual([
     'bound',
-    'READY=1 STATUS=generation 1',
+    'STATUS=generation 1: starting, 0 connections EXTEND_TIMEOUT_USEC=60000000',
+    'READY=1 STATUS=generation 1: ready, 0 connections',
+    'STATUS=generation 1: restarting, 0 connections',
     `X_SHELLFLIP_NEXT=${pid}`,
-    `MAINPID=${pid} READY=1 STATUS=generation 2`,
+    `MAINPID=${pid} READY=1 STATUS=generation 2: ready`,
     'BARRIER=1',
+    'STATUS=generation 2: ready, 0 connections',
     'STOPPING=1',
+    'STATUS=generation 2: draining, 0 connections EXTEND_TIMEOUT_USEC=11000000',
+    'STATUS=generation 2: stopped, 0 connections',
   ])
 })

@@ -36,6 +36,8 @@ describe('defaults', () => {
       environment: {},
       command: undefined,
       supervisor: 'auto',
+      fdStore: false,
+      pidFile: undefined,
       logger: undefined,
       exit: true,
     })
@@ -159,18 +161,6 @@ describe('what does not go together', () => {
     expect(refusal({ shutdownSignals: ['SIGUSR2'] }).message).toContain('SIGUSR2 for both')
     expect(accepted({ shutdownSignals: ['SIGUSR2'], restartSignal: 'SIGHUP' }).restartSignal).toBe('SIGHUP')
     expect(accepted({ shutdownSignals: ['SIGUSR2'], restartSignal: false }).restartSignal).toBe(false)
-  })
-})
-
-describe('what this release does not have is refused, not ignored', () => {
-  it.each([[{ fdStore: true }], [{ pidFile: '/run/app.pid' }]])('%o', (options) => {
-    const error = refusal(options)
-    expect(error.code).toBe('ERR_SHELLFLIP_UNSUPPORTED')
-    expect(error.message).toContain('not in this release')
-  })
-
-  it('unless it is switched off', () => {
-    expect(() => accepted({ fdStore: false })).not.toThrow()
   })
 })
 

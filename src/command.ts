@@ -5,6 +5,7 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, resolve } from 'node:path'
 import { ShellflipError, unsupported } from './errors'
+import { watchdogInterval } from './manager'
 import { isCode, type Origin, origin } from './origin'
 import { detectSupervisor, SUPERVISED_VARIABLE } from './supervisor'
 import type { ServiceCommand } from './types'
@@ -190,6 +191,8 @@ function environmentFor({ environment = {} }: CommandOptions, cwd: string): Map<
     if (value === undefined) result.delete(key)
     else result.set(key, value)
   }
+  // A watchdog of another process's is not the next generation's either.
+  if (watchdogInterval(process.env) === null) result.delete('WATCHDOG_USEC')
   for (const key of OF_THIS_PROCESS) result.delete(key)
   return result.set(SUPERVISED_VARIABLE, detectSupervisor()?.name ?? '')
 }

@@ -104,6 +104,9 @@ export class Conductor<State> {
       case 'aborted':
         process.exit(1)
         break
+      case 'adopted':
+        this.#context.manager?.adopted()
+        break
       case 'release':
         void this.ending.release()
         break
@@ -141,7 +144,7 @@ export class Conductor<State> {
         trace('%s', event.message)
         break
       default:
-      // Nothing to do: 'adopted', and what a newer addon may report.
+      // What a newer addon may report.
     }
   }
 

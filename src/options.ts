@@ -2,7 +2,7 @@
 
 import { constants } from 'node:os'
 import { inspect } from 'node:util'
-import { invalidArgument, unsupported } from './errors'
+import { invalidArgument } from './errors'
 import { nearest } from './nearest'
 import type { LifecycleHandler, Logger, ServiceCommand, ServiceOptions } from './types'
 
@@ -24,6 +24,8 @@ export interface Settings<State = unknown> {
   environment: Record<string, string | undefined>
   command: ServiceCommand | undefined
   supervisor: 'auto' | 'ignore'
+  fdStore: boolean
+  pidFile: string | undefined
   logger: Logger | undefined
   exit: boolean
 }
@@ -80,7 +82,7 @@ const UNUSABLE_SIGNALS: Partial<Record<string, string>> = {
   SIGILL: 'it is for crashes',
 }
 
-/** Validates what `shellflip()` was given. Throws INVALID_ARG, or UNSUPPORTED for what this release does not have. */
+/** Validates what `shellflip()` was given. Throws INVALID_ARG. */
 export function validateOptions<State>(options: ServiceOptions<State> | undefined): Settings<State> {
   if (options !== undefined && !isObject(options)) throw wants('options', options, 'an object')
   const given: ServiceOptions<State> = options ?? {}
@@ -102,12 +104,11 @@ export function validateOptions<State>(options: ServiceOptions<State> | undefine
     environment: environment(given.environment),
     command: command(given.command),
     supervisor: oneOf('supervisor', given.supervisor, ['auto', 'ignore'] as const),
+    fdStore: boolean('fdStore', given.fdStore, false),
+    pidFile: pidFile(given.pidFile),
     logger: logger(given.logger),
     exit: boolean('exit', given.exit, true),
   }
-  const fdStore = boolean('fdStore', given.fdStore, false)
-  const { pidFile } = given
-  if (pidFile !== undefined && !isPath(pidFile)) throw wants('options.pidFile', pidFile, 'a path (a non-empty string)')
 
   if (settings.handover !== undefined && given.lifecycle !== undefined) {
     throw invalidArgument(
@@ -121,14 +122,17 @@ export function validateOptions<State>(options: ServiceOptions<State> | undefine
         'give each its own signal, or restartSignal: false',
     )
   }
-  if (fdStore) throw unsupported('options.fdStore is not in this release: leave it out')
-  if (pidFile !== undefined) throw unsupported('options.pidFile is not in this release: leave it out')
   return settings
 }
 
 function socketPath(value: unknown): string | false | undefined {
   if (value === undefined || value === false || isPath(value)) return value
   throw wants('options.socket', value, 'a path (a non-empty string) or false')
+}
+
+function pidFile(value: unknown): string | undefined {
+  if (value === undefined || isPath(value)) return value
+  throw wants('options.pidFile', value, 'a path (a non-empty string)')
 }
 
 /** `where` is what the value is called in errors, here and below. */

@@ -46,8 +46,13 @@ export class Restarts<State> {
 
   /** `service.restart()`. */
   restart(): Promise<RestartOutcome> {
-    const { refusal, hold } = this.#context
+    const { refusal } = this.#context
     if (refusal !== null) return Promise.reject(unsupported(refusal))
+    return this.#ask()
+  }
+
+  #ask(): Promise<RestartOutcome> {
+    const { hold } = this.#context
     this.#ids += 1
     const outcome = deferred<RestartOutcome>()
     this.#asked.set(this.#ids, outcome)
@@ -57,7 +62,9 @@ export class Restarts<State> {
 
   /** By the restart signal: nobody waits for the outcome, so that a failure is warned of. */
   restartBySignal(signal: string): void {
-    this.restart().then(
+    // systemd's notify-reload sends a signal and waits for the answer that the engine gives, also to a restart refused.
+    const asked = process.env.SHELLFLIP_NOTIFY_RELOAD === '1' ? this.#ask() : this.restart()
+    asked.then(
       () => undefined,
       (error: unknown) => this.#context.logger.warn(`the restart asked for by ${signal} failed: ${messageOf(error)}`),
     )

@@ -11,13 +11,14 @@ import { handoverKind } from './handover'
 import { LoopHold } from './hold'
 import { Listeners } from './listen'
 import { loggerFor, trace } from './logger'
+import { ServiceManager } from './manager'
 import { type Engine, loadError, type Native, type NativeEvent, platformSupported, requireNative } from './native'
 import { type Settings, validateOptions } from './options'
 import { readHandover, tellHandover } from './receive'
 import { RunningService } from './service'
 import { decodeState } from './state'
 import { detectSupervisor } from './supervisor'
-import type { Logger, ServiceEvents, ServiceOptions } from './types'
+import type { Logger, ServiceEvents, ServiceOptions, ServicePhase } from './types'
 
 /** {@link shellflip}, once it is called. */
 export function startService<State>(options?: ServiceOptions<State>): Promise<RunningService<State>> {
@@ -49,6 +50,8 @@ async function start<State>(options: ServiceOptions<State> | undefined): Promise
   let conductor: Conductor<State>
   let service: RunningService<State>
   const engine = native === null ? null : newEngine(native, settings, logger, (event) => conductor.dispatch(event))
+  const manager = engine === null ? null : new ServiceManager(engine, settings, () => context.listeners)
+  let phase: ServicePhase = 'starting'
   const context: Context<State> = {
     settings,
     engine,
@@ -57,7 +60,14 @@ async function start<State>(options: ServiceOptions<State> | undefined): Promise
     successor: native?.inheritance().old ?? false,
     refusal: refusalOf(settings, engine),
     hold: new LoopHold(),
-    phase: 'starting',
+    manager,
+    get phase() {
+      return phase
+    },
+    set phase(next) {
+      phase = next
+      manager?.report(next)
+    },
     listeners: new Listeners({
       engine,
       warn: (message) => logger.warn(message),
@@ -134,6 +144,8 @@ function newEngine(native: Native, settings: Settings, logger: Logger, onEvent: 
       readyTimeoutMs: settings.readyTimeoutMs,
       handover: handoverKind(settings),
       undoHook: settings.lifecycle.newProcessFailed !== undefined,
+      fdStore: settings.fdStore,
+      ...(settings.pidFile === undefined ? {} : { pidFile: resolve(settings.pidFile) }),
       trace: trace.enabled,
     },
     onEvent,

@@ -80,9 +80,18 @@ export interface ServiceOptions<State = unknown> {
   command?: ServiceCommand
   /** `'auto'` (default) refuses restarts where the first one would end the service (pid 1, tini, PM2 …); `'ignore'` does not look. */
   supervisor?: 'auto' | 'ignore'
-  /** Not in this release. */
+  /**
+   * Keeps the listeners in systemd's descriptor store under their names (`FileDescriptorStoreMax=` at least their number):
+   * after `systemctl restart`, or if the process is killed, connections wait and are answered by the next one. Default
+   * false. Without a service manager (NOTIFY_SOCKET) it does nothing. Unix socket paths then stay at the end, and names
+   * longer than 255 bytes must differ in what comes before. What cannot be stored is warned of, and served all the same.
+   */
   fdStore?: boolean
-  /** Not in this release. */
+  /**
+   * A file with the pid of the generation that serves: replaced in one step when a new one takes over, removed at the end
+   * if it still names this process. Relative to the working directory. Default: none. If it cannot be written, a warning
+   * says so and the service goes on.
+   */
   pidFile?: string
   /** Default: warnings by `process.emitWarning`, nothing else. NODE_DEBUG=shellflip traces every step. */
   logger?: Logger

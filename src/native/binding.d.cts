@@ -48,6 +48,13 @@ export declare class Engine {
   released(): void
   /** The service is to end; 'drain' follows when its time has come. */
   shutdown(): void
+  /**
+   * What the service does at present, for the service manager's status. `extendMs`: how long from now this may take,
+   * whatever the manager's own limits; 0: not worth saying.
+   */
+  report(phase: string, connections: number, extendMs: number): void
+  /** The event loop turns: said to the service manager's watchdog by the main process. */
+  alive(): void
   /** The drain is over. If the service ends with this process, its socket files are gone when this returns. */
   drained(): void
   /** This generation is about to end of that error: the old one tells whoever asked for the restart. */
@@ -187,6 +194,10 @@ export interface NativeEngineOptions {
   handover: 'value' | 'raw' | 'none'
   /** There is a hook for restarts that fail: emit 'undo' events. */
   undoHook: boolean
+  /** Keep the listeners in the service manager's descriptor store. */
+  fdStore?: boolean
+  /** Where the pid of the serving generation is to be written; absent: nowhere. */
+  pidFile?: string
   /** Emit 'trace' events. */
   trace?: boolean
   /** What of the channel is understood; absent: what this build does. Tests try a restart between two releases by it. */

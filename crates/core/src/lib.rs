@@ -14,6 +14,7 @@ pub mod handover;
 pub mod listener;
 pub mod message;
 pub mod notify;
+pub mod pid_file;
 mod portable;
 pub mod restart;
 pub mod shutdown;

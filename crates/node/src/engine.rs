@@ -11,7 +11,7 @@ use napi::bindgen_prelude::{Buffer, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use shellflip_core::Failure;
-use shellflip_core::engine::{Engine as Core, Event, Launch, Options};
+use shellflip_core::engine::{Engine as Core, Event, Launch, Options, Report};
 use shellflip_core::listener::Claim;
 use shellflip_core::message::{Handover, Versions};
 use std::os::fd::IntoRawFd;
@@ -32,6 +32,10 @@ pub struct NativeEngineOptions {
     pub handover: String,
     /// There is a hook for restarts that fail: emit 'undo' events.
     pub undo_hook: bool,
+    /// Keep the listeners in the service manager's descriptor store.
+    pub fd_store: Option<bool>,
+    /// Where the pid of the serving generation is to be written; absent: nowhere.
+    pub pid_file: Option<String>,
     /// Emit 'trace' events.
     pub trace: Option<bool>,
     /// What of the channel is understood; absent: what this build does. Tests try a restart between two releases by it.
@@ -118,6 +122,8 @@ impl Engine {
                 .map(|ms| Duration::from_millis(ms.into())),
             handover: handover_of(&options.handover),
             undo_hook: options.undo_hook,
+            fd_store: options.fd_store.unwrap_or_default(),
+            pid_file: options.pid_file.map(Into::into),
             trace: options.trace.unwrap_or_default(),
             versions: options
                 .versions
@@ -241,6 +247,19 @@ impl Engine {
     #[napi]
     pub fn shutdown(&self) {
         self.core.shutdown();
+    }
+
+    /// What the service does at present, for the service manager's status. `extendMs`: how long from now this may take,
+    /// whatever the manager's own limits; 0: not worth saying.
+    #[napi]
+    pub fn report(&self, phase: String, connections: u32, extend_ms: u32) {
+        self.core.report(Report { phase, connections, extend: Duration::from_millis(extend_ms.into()) });
+    }
+
+    /// The event loop turns: said to the service manager's watchdog by the main process.
+    #[napi]
+    pub fn alive(&self) {
+        self.core.alive();
     }
 
     /// The drain is over. If the service ends with this process, its socket files are gone when this returns.

@@ -6,7 +6,6 @@
 
 mod backoff;
 pub mod command;
-mod pid_file;
 mod process;
 mod socket;
 mod supervisor;
@@ -17,8 +16,9 @@ mod words;
 use crate::args;
 use crate::output;
 use crate::trouble::Trouble;
-use pid_file::PidFile;
+
 use rustix::process::{getpid, set_child_subreaper};
+use shellflip_core::pid_file::PidFile;
 use socket::NotifySocket;
 use std::io;
 use std::process::ExitCode;

@@ -5,10 +5,9 @@ use super::clients::Asker;
 use super::launch::Launched;
 use super::run::Running;
 use super::succession::Drains;
-use super::{Command, Event, Progress, lock};
+use super::{Event, Progress, lock};
 use crate::coordination::{Answer, Bound};
 use crate::message::{Drainer, Frame, Hello};
-use crate::notify::NEXT;
 use crate::restart::{self, Action, Peer, Reason, State};
 use crate::spawn::{self, Report};
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// COMMIT to SERVING, and letting go: a generation that said it is ready needs no longer for either.
-const STEP_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 /// A blocked event loop may keep our listeners open no longer than this.
 const YIELD_TIMEOUT: Duration = Duration::from_millis(250);
 /// A client that says nothing may keep a process that has drained alive no longer than this.
@@ -54,6 +53,7 @@ impl Running {
 
     fn prepare(&mut self) {
         self.attempts += 1;
+        self.tell_reloading();
         self.deadline = self.options.ready_timeout.map(|allowed| Instant::now() + allowed);
         let mut image = lock(&self.shared.image);
         if image.is_none() {
@@ -110,25 +110,6 @@ impl Running {
         }
     }
 
-    fn notify(&mut self) {
-        let Some(pid) = self.attempt.as_ref().and_then(Attempt::pid).filter(|_| self.notifier.present()) else {
-            return self.step(restart::Event::Notified);
-        };
-        self.within(STEP_TIMEOUT);
-        let (notifier, commands) = (self.notifier.clone(), self.commands.clone());
-        let state = format!("MAINPID={pid}\nREADY=1\nSTATUS=generation {}", self.shared.generation + 1);
-        tokio::task::spawn_blocking(move || {
-            let told = notifier.send(&state).and_then(|()| notifier.barrier(STEP_TIMEOUT));
-            let _ = commands.send(Command::Notified(told));
-        });
-    }
-
-    pub(super) fn name_next(&self, pid: Option<u32>) {
-        let pid = pid.map(|pid| pid.to_string()).unwrap_or_default();
-        // If it is not heard, a generation that loses its old one has nobody in front of it: no reason to stop a restart.
-        let _ = self.notifier.send(&format!("{NEXT}={pid}"));
-    }
-
     /// A new generation that is about to end does not hear it any more, and has settled that it is not the service.
     fn adopt(&mut self) {
         let Some(attempt) = self.attempt.as_ref() else { return };
@@ -161,7 +142,8 @@ impl Running {
     fn drain(&mut self, reason: Reason) {
         self.draining = Some(reason);
         if reason == Reason::Shutdown {
-            let _ = self.notifier.send("STOPPING=1");
+            self.tell_stopping();
+            lock(&self.shared.registry).ending();
         }
         (self.sink)(Event::Drain { reason });
     }
@@ -191,13 +173,11 @@ impl Running {
             let drainer = Drainer { pid: hello.pid, generation: hello.generation, since_ms: 0 };
             Drains::list(drainer, &self.shared);
         }
+        self.forget_unclaimed();
         lock(&self.shared.registry).close_unclaimed();
-        if announce {
-            let state = format!("READY=1\nSTATUS=generation {}", self.shared.generation);
-            if let Err(error) = self.notifier.send(&state) {
-                self.warn(format!("the service manager could not be told that the service is ready: {error}"));
-            }
-        }
+        self.write_pid_file();
+        self.tell_owning(announce);
+        self.store();
         (self.sink)(Event::Adopted);
     }
 

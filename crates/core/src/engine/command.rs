@@ -42,5 +42,10 @@ pub(crate) enum Command {
         late: bool,
     },
     Notified(io::Result<()>),
+    Report(super::manager::Report),
+    /// The event loop turns.
+    Alive,
+    /// The listeners in use have changed.
+    Listening,
     Quit,
 }

@@ -22,6 +22,8 @@ impl Running {
             // The new generation goes on without us.
             (None, _) => false,
         };
+        // Another generation's pid stays in it.
+        self.pid_file = None;
         if service_ends {
             self.server = None;
             lock(&self.shared.view).socket = None;

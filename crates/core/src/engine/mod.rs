@@ -14,21 +14,25 @@ mod event;
 mod handover;
 mod judge;
 mod launch;
+mod listening;
+mod manager;
 mod post_mortem;
 mod rollback;
 mod run;
 mod setup;
 mod socket;
+mod store;
 mod succession;
 
 pub(crate) use command::Command;
 pub use event::{Event, Sink};
 pub use launch::Launch;
+pub use manager::Report;
 
 use crate::channel::send_now;
 use crate::environment::Inheritance;
 use crate::error::{Code, Failure};
-use crate::listener::{Address, Claim, Registry, Request};
+use crate::listener::Registry;
 use crate::message::{Drainer, Frame, Handover, Versions};
 use crate::spawn::Image;
 use std::collections::HashMap;
@@ -53,6 +57,10 @@ pub struct Options {
     pub undo_hook: bool,
     /// Emit [`Event::Trace`].
     pub trace: bool,
+    /// Keep the listeners in the service manager's descriptor store.
+    pub fd_store: bool,
+    /// Where the pid of the serving generation is to be written.
+    pub pid_file: Option<PathBuf>,
     /// What of the channel is understood. Another than this build's: to try a restart between two releases.
     pub versions: Versions,
 }
@@ -136,40 +144,6 @@ impl Engine {
             .spawn(move || running.run())
             .map_err(|error| Failure::new(Code::SpawnFailed, format!("no thread for the restart engine: {error}")))?;
         Ok(Engine { commands, shared })
-    }
-
-    /// Another copy of a listener that the application stopped at [`Event::Release`], after [`Event::Resume`].
-    pub fn reclaim(&self, name: &str) -> Result<Claim, Failure> {
-        lock(&self.shared.registry).reclaim(name)
-    }
-
-    /// Binds, or claims what was inherited.
-    pub fn claim(&self, request: &Request) -> Result<Claim, Failure> {
-        let claim = lock(&self.shared.registry).claim(request)?;
-        if let (true, Old::Channel(end)) = (claim.inherited, &lock(&self.shared.view).old) {
-            send_now(end.as_fd(), &Frame::Claimed(claim.name.clone()));
-        }
-        Ok(claim)
-    }
-
-    /// The application closed that listener.
-    pub fn drop_listener(&self, name: &str) {
-        lock(&self.shared.registry).drop_listener(name);
-    }
-
-    /// What the application listens on.
-    pub fn listeners(&self) -> Vec<(String, Address)> {
-        lock(&self.shared.registry).listeners()
-    }
-
-    /// What was inherited and not claimed yet.
-    pub fn unclaimed(&self) -> Vec<(String, Address)> {
-        lock(&self.shared.registry).unclaimed()
-    }
-
-    /// The ticket keys that the old generation used on that listener.
-    pub fn ticket_keys(&self, name: &str) -> Option<Vec<u8>> {
-        lock(&self.shared.tickets).get(name).cloned()
     }
 
     /// The application is ready: [`Event::Commit`] follows when it may accept.

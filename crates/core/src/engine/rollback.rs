@@ -30,11 +30,8 @@ impl Running {
     }
 
     pub(super) fn take_back(&mut self, failure: Failure) {
-        if self.notifier.present() {
-            let state =
-                format!("MAINPID={}\nREADY=1\nSTATUS=generation {}", std::process::id(), self.shared.generation);
-            let _ = self.notifier.send(&state);
-        }
+        self.tell_taken_back();
+        self.write_pid_file();
         self.answer_clients();
         self.check_socket();
         (self.sink)(Event::Resume);
@@ -71,6 +68,7 @@ impl Running {
 
     pub(super) fn rolled_back(&mut self, undone: Undone) {
         self.name_next(None);
+        self.tell_failed(&undone.failure);
         self.step(restart::Event::RolledBack);
         let asked = undone.asker.waits();
         undone.asker.fail(&undone.failure, undone.duration_ms, &self.sink);

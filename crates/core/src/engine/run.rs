@@ -2,8 +2,10 @@
 
 use super::attempt::{Attempt, Input};
 use super::clients::{Asker, Undone};
+use super::manager::Manager;
 use super::post_mortem::hook_failure;
 use super::socket::WATCH;
+use super::store::Store;
 use super::succession::Elder;
 use super::{Command, Event, Options, Shared, Sink};
 use crate::channel::Received;
@@ -11,7 +13,7 @@ use crate::coordination::{Answer, Ask, Bound, Question, Server, Unanswered};
 use crate::error::{Code, Failure};
 use crate::handover::Reader;
 use crate::message::{Frame, Hello};
-use crate::notify::Notifier;
+use crate::pid_file::PidFile;
 use crate::restart::{self, Peer, Reason, Restart};
 use crate::spawn::Report;
 use crate::successor::{self, Successor};
@@ -45,7 +47,9 @@ pub(crate) struct Running {
     pub lost_socket: Option<String>,
     /// The clients of this generation's servers, which outlive them.
     pub unanswered: Unanswered,
-    pub notifier: Notifier,
+    pub manager: Manager,
+    pub store: Store,
+    pub pid_file: Option<PidFile>,
     pub attempt: Option<Attempt>,
     pub asker: Asker,
     pub begun: Instant,
@@ -152,6 +156,9 @@ impl Running {
             }
             // What is late belongs to a restart that is over.
             Command::PrepareFailed { .. } | Command::HandoverDone { .. } | Command::ReadinessClosed { .. } => {}
+            Command::Report(report) => self.report(report),
+            Command::Alive => self.tell_alive(),
+            Command::Listening => self.store(),
             Command::Quit => {}
         }
     }

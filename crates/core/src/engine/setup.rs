@@ -1,15 +1,15 @@
 //! The engine's start: takes in what the old generation gives, gets hold of the coordination socket, begins to turn.
 
 use super::clients::Asker;
+use super::manager::Manager;
 use super::run::Running;
+use super::store::Store;
 use super::succession::{Drains, greet};
 use super::{Command, Event, Old, Options, Shared, Sink, lock};
 use crate::coordination::{self, Bound, Unanswered};
 use crate::environment::Inheritance;
 use crate::error::{Code, Failure};
-use crate::listener::Listener;
 use crate::message::Handover;
-use crate::notify::Notifier;
 use crate::restart::Restart;
 use crate::successor::{self, Successor};
 use std::collections::HashMap;
@@ -83,12 +83,7 @@ impl Setup {
         {
             lock(&shared.view).old = Old::Byte(pipe);
         }
-        for (name, descriptor) in inheritance.listeners {
-            match Listener::from_service_manager(name, descriptor) {
-                Ok(listener) => lock(&shared.registry).inherit(listener),
-                Err(failure) => warnings.push(failure.message),
-            }
-        }
+        let store = Store::new(options.fd_store, inheritance.listeners, &shared, &mut warnings);
 
         let known = hello.as_ref().and_then(|hello| hello.socket.clone()).map(Into::into);
         let (bound, stale) = socket(&options, inheritance.restart_socket, known, &mut warnings)?;
@@ -126,7 +121,9 @@ impl Setup {
             server: None,
             lost_socket: None,
             unanswered: Unanswered::default(),
-            notifier: Notifier::from_env(),
+            manager: Manager::from_env(),
+            store,
+            pid_file: None,
             attempt: None,
             asker: Asker::Nobody,
             begun: Instant::now(),

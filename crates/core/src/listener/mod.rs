@@ -13,6 +13,7 @@ pub(crate) use address::listens;
 pub use bind::bind;
 pub use registry::{Claim, Registry, Shared};
 pub use socket_file::FileId;
+pub(crate) use socket_file::lock as lock_directory;
 
 use crate::{Code, Failure};
 use serde::{Deserialize, Serialize};

@@ -15,6 +15,10 @@ pub struct Registry {
     left_behind: Vec<SocketFile>,
     /// The next generation has been given copies.
     shared: bool,
+    /// The service manager keeps listeners of ours, and gives them back as if they were its own.
+    stores: bool,
+    /// The service ends: what is stored is to stay as it is.
+    ending: bool,
 }
 
 /// What the application gets for its request.
@@ -50,6 +54,8 @@ struct Held {
     listener: Listener,
     claimed: bool,
     file: Option<SocketFile>,
+    /// The service manager has a copy, which outlives us.
+    stored: bool,
 }
 
 /// A socket file that is ours to remove.
@@ -138,7 +144,7 @@ impl Registry {
         let held = self.held.swap_remove(index);
         if self.shared {
             self.left_behind.extend(held.file);
-        } else {
+        } else if !(self.ending && held.stored) {
             held.close();
         }
     }
@@ -161,12 +167,38 @@ impl Registry {
         self.left_behind.clear();
     }
 
-    /// The service ends for good: everything is closed and our socket files are removed.
+    /// The service ends for good: everything is closed and our socket files are removed, but for what is stored.
     pub fn end(&mut self) {
-        for held in self.held.drain(..) {
+        for held in self.held.drain(..).filter(|held| !held.stored) {
             held.close();
         }
         self.unlink_left_behind();
+    }
+
+    /// Whether the service manager is to keep our listeners: then one that it gives is not to be insisted on.
+    pub fn stores(&mut self, stores: bool) {
+        self.stores = stores;
+    }
+
+    /// Copies of the listeners in use, by name, for the service manager to keep.
+    ///
+    /// # Errors
+    /// When a descriptor cannot be copied, such as `EMFILE`.
+    pub fn copies(&self) -> io::Result<Vec<(String, OwnedFd)>> {
+        let used = self.held.iter().filter(|held| held.claimed);
+        used.map(|held| Ok((held.listener.name.clone(), held.listener.fd.try_clone()?))).collect()
+    }
+
+    /// The service manager keeps that listener: at the end its socket file stays.
+    pub fn keep(&mut self, name: &str) {
+        for held in self.held.iter_mut().filter(|held| held.claimed && held.listener.name == name) {
+            held.stored = true;
+        }
+    }
+
+    /// The service is about to end: what the application closes from here on, it closes for that reason.
+    pub fn ending(&mut self) {
+        self.ending = true;
     }
 
     fn free_name(&self, request: &Request) -> Result<String, Failure> {
@@ -195,7 +227,9 @@ impl Registry {
             return Ok(by_name);
         }
         let managed = |listener: &Listener| listener.source == Source::ServiceManager;
-        if let Some(index) = find(&|listener| listener.is_named(name) && managed(listener)) {
+        if let Some(index) = find(&|listener| listener.is_named(name) && managed(listener))
+            && !self.stores
+        {
             return Err(elsewhere(&self.held[index].listener, request));
         }
         let exact = find(&|listener| listener.address.is_exactly(request));
@@ -226,7 +260,7 @@ impl Held {
             (Some(path), Some(file)) if ours => Some(SocketFile { path, file }),
             _ => None,
         };
-        Held { listener, claimed, file }
+        Held { listener, claimed, file, stored: false }
     }
 
     /// A copy for the runtime, which expects it non-blocking, with the permissions now asked for.

@@ -30,7 +30,7 @@ pub struct FileId {
 
 impl FileId {
     /// The socket file at an address; `None` where there is none.
-    pub(super) fn of_path(address: &Address) -> Option<Self> {
+    pub(crate) fn of_path(address: &Address) -> Option<Self> {
         look(address.file()?).ok().filter(is_socket).map(|stat| FileId::of(&stat))
     }
 
@@ -156,7 +156,7 @@ fn is_socket(stat: &Stat) -> bool {
 }
 
 /// Locks the directory of a path against others who bind or remove there in the same way.
-fn lock(path: &Path) -> io::Result<Option<OwnedFd>> {
+pub(crate) fn lock(path: &Path) -> io::Result<Option<OwnedFd>> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

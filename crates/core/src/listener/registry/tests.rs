@@ -321,3 +321,34 @@ fn only_what_is_in_use_is_reclaimed() {
     registry.release();
     assert_eq!(refused(&registry).code, Some(Code::Listener), "it is the next generation's");
 }
+
+#[test]
+fn a_stored_listener_keeps_its_file_at_the_end_but_not_when_it_is_given_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kept, given_up) = (directory.path().join("kept"), directory.path().join("given-up"));
+    let mut registry = Registry::default();
+    for (name, path) in [("kept", &kept), ("given up", &given_up)] {
+        drop(registry.claim(&named(name, unix(path))).unwrap());
+        registry.keep(name);
+    }
+    registry.drop_listener("given up");
+    assert!(!given_up.exists());
+    let copies = registry.copies().unwrap();
+    assert_eq!(copies.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["kept"]);
+    registry.ending();
+    registry.drop_listener("kept");
+    registry.end();
+    UnixStream::connect(&kept).unwrap();
+}
+
+#[test]
+fn a_stored_listener_that_is_now_wanted_elsewhere_is_not_insisted_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut registry, _) = registry([("web", Source::ServiceManager)]);
+    let elsewhere = named("web", unix(directory.path().join("s")));
+    assert_eq!(registry.claim(&elsewhere).unwrap_err().code, Some(Code::Listener));
+    registry.stores(true);
+    let claim = registry.claim(&elsewhere).unwrap();
+    assert!(!claim.inherited);
+    assert_eq!(registry.unclaimed().len(), 1);
+}
