@@ -1,0 +1,168 @@
+/** A real systemd, in namespaces of its own, for the services of one test. Needs root; see systemd/boot.sh. */
+import { spawnSync } from 'node:child_process'
+import { chmodSync, chownSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { temporaryDirectory } from './directory'
+import { replaceByProgram } from './programs'
+import { type Outcome, root, run } from './run'
+
+const SCRIPTS = join(root, '__test__/support/systemd')
+/** The folder of another Debian; kept from run to run. */
+const TRIXIE = join(root, 'node_modules/.cache/shellflip-trixie')
+/** `nobody`, here and in every Debian. */
+const NOBODY = 65_534
+
+/** The systemd of this machine, and a newer one from Debian trixie. */
+export type Version = 'own' | '257'
+
+/** A value of a key in a unit file; several make several lines. */
+type Settings = Record<string, string | number | readonly string[] | undefined>
+
+/** What `under-systemd.mjs` is told. */
+export interface Program {
+  /** By name: a port on 127.0.0.1, or a path. */
+  listen: Record<string, number | string>
+  /** Of `shellflip()`. */
+  options?: Record<string, unknown>
+  /** Before `ready()`, in ms. */
+  startMs?: number
+}
+
+export class Systemd {
+  /** `/run/test` inside. Written to by the services, which run as nobody, in `app`. */
+  readonly state: string
+
+  static async boot(version: Version): Promise<Systemd> {
+    const state = temporaryDirectory()
+    chmodSync(state, 0o755)
+    mkdirSync(join(state, 'app'))
+    chownSync(join(state, 'app'), NOBODY, NOBODY)
+    if (version === '257') await succeed(join(SCRIPTS, 'root.sh'), [TRIXIE])
+    // Before it boots: a boot that fails leaves a cgroup behind.
+    onTestFinished(() => void spawnSync(join(SCRIPTS, 'stop.sh'), [state]))
+    const paths = [root, process.execPath]
+    await succeed(join(SCRIPTS, 'boot.sh'), [state, version === '257' ? TRIXIE : '/', ...paths])
+    return new Systemd(state)
+  }
+
+  private constructor(state: string) {
+    this.state = state
+  }
+
+  /** Runs a program inside. */
+  async inside(...command: [string, ...string[]]): Promise<Outcome> {
+    const pid = (await succeed('cat', [join(this.state, 'pid')])).trim()
+    return run('nsenter', ['-t', pid, '-m', '-p', '-C', '-u', '-i', '-n', '-r', '-w', '--', ...command], {
+      deadlineMs: 120_000,
+    })
+  }
+
+  /** `systemctl`, however it ends. */
+  ctl(...args: string[]): Promise<Outcome> {
+    return this.inside('systemctl', ...args)
+  }
+
+  /** `systemctl`, which must succeed. */
+  async do(...args: string[]): Promise<void> {
+    const { code, stdout, stderr } = await this.ctl(...args)
+    if (code !== 0) throw new Error(`systemctl ${args.join(' ')}: ${code}\n${stdout}${stderr}${await this.journal()}`)
+  }
+
+  /** A property of a unit. */
+  async show(property: string, unit = 'app.service'): Promise<string> {
+    return (await this.ctl('show', '--value', '-p', property, unit)).stdout.trim()
+  }
+
+  async mainPid(): Promise<number> {
+    return Number(await this.show('MainPID'))
+  }
+
+  /** Everything that was logged. */
+  async journal(): Promise<string> {
+    await this.inside('journalctl', '--sync')
+    return (await this.inside('journalctl', '-o', 'cat', '--no-pager')).stdout
+  }
+
+  /** Resolves once that property has that value. */
+  async becomes(property: string, wanted: RegExp, deadlineMs = 30_000): Promise<string> {
+    const end = performance.now() + deadlineMs
+    for (;;) {
+      const value = await this.show(property)
+      if (wanted.test(value)) return value
+      if (performance.now() > end) {
+        throw new Error(`${property} is '${value}', not ${wanted}; the journal:\n${await this.journal()}`)
+      }
+    }
+  }
+
+  /** Resolves once that was logged. */
+  async logged(wanted: RegExp, deadlineMs = 30_000): Promise<string> {
+    let text = ''
+    const end = performance.now() + deadlineMs
+    while (!wanted.test(text)) {
+      if (performance.now() > end) throw new Error(`not in the journal: ${wanted}\n${text}`)
+      text = await this.journal()
+    }
+    return text
+  }
+
+  /** Where a path inside `/run/test` is here. */
+  here(path: string): string {
+    return join(this.state, path.replace(/^\/run\/test\//, ''))
+  }
+
+  /** Writes a unit file. */
+  unit(name: string, sections: Record<string, Settings>): void {
+    const lines = Object.entries(sections).flatMap(([section, settings]) => [
+      `[${section}]`,
+      ...Object.entries(settings).flatMap(([key, value]) =>
+        (Array.isArray(value) ? value : value === undefined ? [] : [value]).map((each) => `${key}=${each}`),
+      ),
+    ])
+    writeFileSync(join(this.state, 'units', name), `${lines.join('\n')}\n`)
+  }
+
+  /** The unit `app.service` as docs/deploy has it, for that program; `settings` are changes. Does not start it. */
+  service(program: Program, settings: Settings = {}): void {
+    const script = join(this.state, 'app/server.mjs')
+    if (!existsSync(script)) symlinkSync(join(root, '__test__/fixtures/under-systemd.mjs'), script)
+    this.unit('app.service', {
+      Unit: { DefaultDependencies: 'no', StartLimitIntervalSec: 0 },
+      Service: {
+        Type: 'notify',
+        NotifyAccess: 'main',
+        User: 'nobody',
+        RuntimeDirectory: 'app',
+        ExecStart: `${process.execPath} /run/test/app/server.mjs '${JSON.stringify(program)}'`,
+        ExecReload: `${root}/dist/native/shellflip restart`,
+        TimeoutStartSec: 90,
+        TimeoutStopSec: 90,
+        KillMode: 'control-group',
+        Restart: 'on-failure',
+        RestartSec: 0,
+        ...settings,
+      },
+    })
+  }
+
+  /** The next generation will be that fixture. */
+  release(fixture: string): void {
+    replaceByProgram(join(this.state, 'app/server.mjs'), join(root, '__test__/fixtures', fixture))
+  }
+
+  /** Resolves once no process of that pid (as seen inside) is left. */
+  async gone(pid: number, deadlineMs = 45_000): Promise<void> {
+    const end = performance.now() + deadlineMs
+    while ((await this.inside('test', '-e', `/proc/${pid}`)).code === 0) {
+      if (performance.now() > end) throw new Error(`process ${pid} still runs\n${await this.journal()}`)
+    }
+  }
+}
+
+/** Runs a program that must succeed; gives what it printed. */
+async function succeed(file: string, args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(file, args, { deadlineMs: 300_000 })
+  if (code !== 0) throw new Error(`${file} ${args.join(' ')} ended with ${code}:\n${stdout}${stderr}`)
+  return stdout
+}

@@ -1,0 +1,54 @@
+/** As a service of a real systemd: this machine's, and 257 from Debian trixie. */
+import { expect, it, onTestFinished } from 'vitest'
+import { get } from './support/http'
+import { NONE } from './support/load/counters.mjs'
+import { startLoad } from './support/load/load.mjs'
+import { target } from './support/load/target.mjs'
+import { Systemd, type Version } from './support/systemd'
+
+const VERSIONS: Version[] = ['own', '257']
+const WEB = '/run/test/app/web.sock'
+const RELOADS = 20
+const ANSWERS = 200
+
+it.each(VERSIONS)(
+  'systemd %s: twenty reloads under load, and MainPID follows',
+  { timeout: 180_000 },
+  async (version) => {
+    const systemd = await Systemd.boot(version)
+    systemd.service({ listen: { web: WEB } })
+    await systemd.do('start', 'app.service')
+    const load = startLoad(target(`unix:${systemd.here(WEB)}`))
+    onTestFinished(() => load.stop())
+    let pid = await systemd.mainPid()
+    await load.answeredBy(pid, ANSWERS)
+    for (let reload = 1; reload <= RELOADS; reload++) {
+      await systemd.do('reload', 'app.service')
+      const old = pid
+      pid = await systemd.mainPid()
+      expect(pid).not.toBe(old)
+      await load.answeredBy(pid, ANSWERS)
+    }
+    await load.stop()
+    expect({ ...load.counters.failures(), details: load.counters.details }).toEqual({ ...NONE, details: [] })
+    expect(await systemd.show('ActiveState')).toBe('active')
+    expect(await systemd.show('NRestarts')).toBe('0')
+    expect(await systemd.journal()).not.toContain('not our child')
+  },
+)
+
+it.each(VERSIONS.flatMap((version) => ['control-group', 'mixed'].map((mode) => [version, mode] as const)))(
+  'systemd %s: after a reload, stop waits for a request under way (KillMode=%s)',
+  async (version, KillMode) => {
+    const systemd = await Systemd.boot(version)
+    systemd.service({ listen: { web: WEB } }, { KillMode })
+    await systemd.do('start', 'app.service')
+    await systemd.do('reload', 'app.service')
+    const main = await systemd.mainPid()
+    const answer = get({ socketPath: systemd.here(WEB) }, '/slow/token')
+    await get({ socketPath: systemd.here(WEB) }, '/echo/x')
+    await systemd.do('stop', 'app.service')
+    expect((await answer).body).toBe(`token ${main} 2\n`)
+    expect(await systemd.show('Result')).toBe('success')
+  },
+)
