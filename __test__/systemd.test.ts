@@ -52,3 +52,48 @@ it.each(VERSIONS.flatMap((version) => ['control-group', 'mixed'].map((mode) => [
     expect(await systemd.show('Result')).toBe('success')
   },
 )
+
+it.each(VERSIONS)(
+  'systemd %s: the new main process killed while the old one drains: the unit starts anew',
+  async (version) => {
+    const systemd = await Systemd.boot(version)
+    systemd.service({ listen: { web: WEB } })
+    const web = { socketPath: systemd.here(WEB) }
+    await systemd.do('start', 'app.service')
+    const first = await systemd.mainPid()
+    const streaming = get(web, '/stream/token')
+    await get(web, '/echo/x')
+    await systemd.do('reload', 'app.service')
+    const second = await systemd.mainPid()
+    expect((await systemd.inside('test', '-e', `/proc/${first}`)).code, 'the old one drains').toBe(0)
+    await systemd.kill(second)
+    await systemd.becomes('NRestarts', /^1$/)
+    await systemd.becomes('ActiveState', /^active$/)
+    expect((await get(web, '/echo/x')).body).toBe(`x ${await systemd.mainPid()} 1\n`)
+    // systemd ends what is left of the unit first: the old one drains as told.
+    expect((await streaming).body).toMatch(new RegExp(`^token 0\n[^]*token ${first} 1\n$`))
+  },
+)
+
+it.each(VERSIONS)(
+  'systemd %s: a broken version fails the reload, says why, and the old one serves',
+  async (version) => {
+    const systemd = await Systemd.boot(version)
+    systemd.service({ listen: { web: WEB } })
+    await systemd.do('start', 'app.service')
+    const pid = await systemd.mainPid()
+    systemd.release('throws-before-ready.mjs')
+    const { code, stderr } = await systemd.ctl('reload', 'app.service')
+    expect(code, stderr).toBe(1)
+    const reason = /generation 2 exited with code 1 while starting: .*the database is gone/
+    await systemd.logged(reason)
+    expect(await systemd.show('StatusText')).toMatch(
+      /^generation 1: ready, .*; the last restart failed: generation 2 exited/,
+    )
+    expect(await systemd.mainPid()).toBe(pid)
+    expect((await get({ socketPath: systemd.here(WEB) }, '/echo/x')).body).toBe(`x ${pid} 1\n`)
+    systemd.release('under-systemd.mjs')
+    await systemd.do('reload', 'app.service')
+    await systemd.becomes('StatusText', /^generation 2: ready, \d+ connections?$/)
+  },
+)

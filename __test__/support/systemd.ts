@@ -54,6 +54,7 @@ export class Systemd {
   async inside(...command: [string, ...string[]]): Promise<Outcome> {
     const pid = (await succeed('cat', [join(this.state, 'pid')])).trim()
     return run('nsenter', ['-t', pid, '-m', '-p', '-C', '-u', '-i', '-n', '-r', '-w', '--', ...command], {
+      env: { NODE_EXTRA_CA_CERTS: undefined },
       deadlineMs: 120_000,
     })
   }
@@ -76,6 +77,11 @@ export class Systemd {
 
   async mainPid(): Promise<number> {
     return Number(await this.show('MainPID'))
+  }
+
+  /** SIGKILL for a process, by its pid inside. */
+  async kill(pid: number): Promise<void> {
+    await this.inside('bash', '-c', `kill -KILL ${pid}`)
   }
 
   /** Everything that was logged. */

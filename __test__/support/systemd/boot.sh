@@ -31,7 +31,8 @@ unit test.target Wants=systemd-journald.service After=systemd-journald.service A
 unit systemd-journald.socket IgnoreOnIsolate=yes '[Socket]' ListenStream=/run/systemd/journal/stdout \
   ListenDatagram=/run/systemd/journal/socket SocketMode=0666 PassCredentials=yes ReceiveBuffer=8M
 unit systemd-journald.service Requires=systemd-journald.socket After=systemd-journald.socket IgnoreOnIsolate=yes \
-  '[Service]' Type=notify ExecStart=/lib/systemd/systemd-journald Sockets=systemd-journald.socket StandardOutput=null
+  '[Service]' Type=notify ExecStart=/lib/systemd/systemd-journald Sockets=systemd-journald.socket StandardOutput=null \
+  FileDescriptorStoreMax=4224
 
 export state root paths
 (
