@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { get } from './support/http'
-import { Systemd, type Version } from './support/systemd'
+import { NODE, Systemd, type Version } from './support/systemd'
 
 const VERSIONS: Version[] = ['own', '257']
 const WEB = '/run/test/app/web.sock'
@@ -10,25 +10,27 @@ const OTHER = '/run/test/app/other.sock'
 const PORT = 8080
 const fdStore = true
 
-/** Ticks while `during` runs: one connection after the other, each of which must be answered. Gives who answered. */
+/** One connection after the other until `during` is over, and one more; each must be answered. Gives who answered. */
 async function askDuring(systemd: Systemd, during: Promise<unknown>): Promise<Set<number>> {
   const answered = new Set<number>()
   let over = false
   const done = during.finally(() => {
     over = true
   })
-  do {
+  const ask = async () => {
     const [, pid] = (await get({ socketPath: systemd.here(WEB) }, '/echo/x')).body.split(' ')
     answered.add(Number(pid))
-  } while (!over)
+  }
+  while (!over) await ask()
   await done
+  await ask()
   return answered
 }
 
 /** The pid that answers on the TCP listener, which is reached only from inside. */
 async function askInside(systemd: Systemd): Promise<number> {
   const code = `fetch('http://127.0.0.1:${PORT}/echo/x').then((response) => response.text()).then(console.log)`
-  const { stdout, stderr } = await systemd.inside(process.execPath, '-e', code)
+  const { stdout, stderr } = await systemd.inside(NODE, '-e', code)
   expect(stderr).toBe('')
   return Number(stdout.split(' ')[1])
 }
@@ -157,7 +159,7 @@ it('a stored socket whose file is gone is bound anew', async () => {
   const path = '/run/app/web.sock'
   const fetchInside = async () => {
     const code = `require('http').get({ socketPath: '${path}', path: '/echo/x' }, (r) => r.pipe(process.stdout))`
-    return (await systemd.inside(process.execPath, '-e', code)).stdout
+    return (await systemd.inside(NODE, '-e', code)).stdout
   }
   systemd.service({ listen: { web: path }, options: { fdStore } }, { FileDescriptorStoreMax: 16 })
   await systemd.do('start', 'app.service')

@@ -1,8 +1,8 @@
 /** A real systemd, in namespaces of its own, for the services of one test. Needs root; see systemd/boot.sh. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { beforeAll, onTestFinished } from 'vitest'
 import { temporaryDirectory } from './directory'
 import { replaceByProgram } from './programs'
 import { type Outcome, root, run } from './run'
@@ -10,6 +10,9 @@ import { type Outcome, root, run } from './run'
 const SCRIPTS = join(root, '__test__/support/systemd')
 /** The folder of another Debian; kept from run to run. */
 const TRIXIE = join(root, 'node_modules/.cache/shellflip-trixie')
+/** Where the checkout and Node are inside: nobody may not reach them where they are. */
+export const CHECKOUT = '/srv/checkout'
+export const NODE = '/srv/node'
 /** `nobody`, here and in every Debian. */
 const NOBODY = 65_534
 
@@ -29,6 +32,9 @@ export interface Program {
   startMs?: number
 }
 
+// Made once, then kept. A mirror may be slow.
+beforeAll(() => succeed(join(SCRIPTS, 'root.sh'), [TRIXIE]), 300_000)
+
 export class Systemd {
   /** `/run/test` inside. Written to by the services, which run as nobody, in `app`. */
   readonly state: string
@@ -38,10 +44,9 @@ export class Systemd {
     chmodSync(state, 0o755)
     mkdirSync(join(state, 'app'))
     chownSync(join(state, 'app'), NOBODY, NOBODY)
-    if (version === '257') await succeed(join(SCRIPTS, 'root.sh'), [TRIXIE])
     // Before it boots: a boot that fails leaves a cgroup behind.
     onTestFinished(() => void spawnSync(join(SCRIPTS, 'stop.sh'), [state]))
-    const paths = [root, process.execPath]
+    const paths = [`checkout=${root}`, `node=${process.execPath}`]
     await succeed(join(SCRIPTS, 'boot.sh'), [state, version === '257' ? TRIXIE : '/', ...paths])
     return new Systemd(state)
   }
@@ -132,7 +137,8 @@ export class Systemd {
   /** The unit `app.service` as docs/deploy has it, for that program; `settings` are changes. Does not start it. */
   service(program: Program, settings: Settings = {}): void {
     const script = join(this.state, 'app/server.mjs')
-    if (!existsSync(script)) symlinkSync(join(root, '__test__/fixtures/under-systemd.mjs'), script)
+    if (lstatSync(script, { throwIfNoEntry: false }) === undefined)
+      symlinkSync(join(CHECKOUT, '__test__/fixtures/under-systemd.mjs'), script)
     this.unit('app.service', {
       Unit: { DefaultDependencies: 'no', StartLimitIntervalSec: 0 },
       Service: {
@@ -140,8 +146,8 @@ export class Systemd {
         NotifyAccess: 'main',
         User: 'nobody',
         RuntimeDirectory: 'app',
-        ExecStart: `${process.execPath} /run/test/app/server.mjs '${JSON.stringify(program)}'`,
-        ExecReload: `${root}/dist/native/shellflip restart`,
+        ExecStart: `${NODE} /run/test/app/server.mjs '${JSON.stringify(program)}'`,
+        ExecReload: `${CHECKOUT}/dist/native/shellflip restart`,
         TimeoutStartSec: 90,
         TimeoutStopSec: 90,
         KillMode: 'control-group',
@@ -154,7 +160,7 @@ export class Systemd {
 
   /** The next generation will be that fixture. */
   release(fixture: string): void {
-    replaceByProgram(join(this.state, 'app/server.mjs'), join(root, '__test__/fixtures', fixture))
+    replaceByProgram(join(this.state, 'app/server.mjs'), join(CHECKOUT, '__test__/fixtures', fixture))
   }
 
   /** Resolves once no process of that pid (as seen inside) is left. */

@@ -1,9 +1,9 @@
 #!/bin/bash
-# boot.sh STATE ROOT [PATH...]: boots a real systemd as PID 1 of namespaces of its own (pid, mount, cgroup, network, ipc, uts).
+# boot.sh STATE ROOT [NAME=PATH...]: boots a real systemd as PID 1 of namespaces of its own (pid, mount, cgroup, network, ipc, uts).
 # Needs root. No unit of this machine runs in it, and nothing of it reaches this machine.
 #   STATE  a folder, /run/test inside; STATE/units holds the units. Written to: pid (of PID 1, as seen here), cgroup.
 #   ROOT   the root folder of the system whose systemd it is; / for this machine's own.
-#   PATH   is seen inside at the same place, where ROOT is another.
+#   PATH   is seen inside as /srv/NAME, whoever may reach it here. The rest of /srv is empty there, and may be written to.
 set -eu
 state=$1 root=${2%/}
 shift 2
@@ -67,10 +67,11 @@ export state root paths
     tr -d - </proc/sys/kernel/random/uuid >"$root/run/machine-id"
     [ -e "$root/etc/machine-id" ] || touch "$root/etc/machine-id"
     mount --bind "$root/run/machine-id" "$root/etc/machine-id"
-    [ -z "$root" ] || for path in $paths; do
-      mkdir -p "$root${path%/*}"
-      [ -e "$root$path" ] || if [ -d "$path" ]; then mkdir "$root$path"; else touch "$root$path"; fi
-      mount --bind "$path" "$root$path"
+    mount -t tmpfs -o mode=755 tmpfs "$root/srv"
+    for pair in $paths; do
+      path=${pair#*=} there=$root/srv/${pair%%=*}
+      if [ -d "$path" ]; then mkdir "$there"; else touch "$there"; fi
+      mount --bind "$path" "$there"
     done
     # The settings of the kernel are this machine'"'"'s.
     mount --bind "$root/proc/sys" "$root/proc/sys"

@@ -3,13 +3,16 @@
 # and no maintainer script runs). One that is there already is kept. Needs root and the package mmdebstrap.
 set -eu
 directory=$1
-[ ! -e "$directory/etc/os-release" ] || exit 0
 mkdir -p "$(dirname "$directory")"
+# Tests may ask for it side by side.
+exec 9>"$directory.lock"
+flock 9
+[ ! -e "$directory/etc/os-release" ] || exit 0
 mirror=$(apt-get indextargets --format '$(SITE)' | grep -v security | head -1)
 making=$(mktemp -d "$directory.XXXXXX")
 trap 'rm -rf "$making"' EXIT
 mmdebstrap --quiet --variant=extract --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
   --dpkgopt='path-exclude=/usr/share/locale/*' --include=systemd,libsystemd-shared,bash,coreutils,util-linux,dash \
   --include=libc-bin,base-files,libpam-modules,libstdc++6 trixie "$making" "$mirror"
-# Whole at once: tests may ask for it side by side.
-mv -T "$making" "$directory" 2>/dev/null || [ -e "$directory/etc/os-release" ]
+mkdir -p "$making/srv"
+mv -T "$making" "$directory"
