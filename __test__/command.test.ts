@@ -157,6 +157,14 @@ describe('the environment', () => {
     expect(keys.filter((key) => names.includes(key))).toEqual([])
   })
 
+  it('keeps the watchdog only if it is ours', () => {
+    process.env.WATCHDOG_USEC = '30000000'
+    process.env.WATCHDOG_PID = String(process.pid)
+    expect(variables()).toContain('WATCHDOG_USEC=30000000')
+    process.env.WATCHDOG_PID = '1'
+    expect(variables().filter((each) => each.startsWith('WATCHDOG_'))).toEqual([])
+  })
+
   it('carries the decision about the supervisor', () => {
     expect(variables().filter((each) => each.startsWith('SHELLFLIP_SUPERVISED='))).toHaveLength(1)
   })
