@@ -42,13 +42,22 @@ it.each(VERSIONS.flatMap((version) => ['control-group', 'mixed'].map((mode) => [
   async (version, KillMode) => {
     const systemd = await Systemd.boot(version)
     systemd.service({ listen: { web: WEB } }, { KillMode })
+    const web = { socketPath: systemd.here(WEB) }
     await systemd.do('start', 'app.service')
+    const old = await systemd.mainPid()
+    const longer = get(web, '/wait/6000').then(
+      ({ body }) => body,
+      () => 'cut',
+    )
+    await get(web, '/echo/x')
     await systemd.do('reload', 'app.service')
     const main = await systemd.mainPid()
-    const answer = get({ socketPath: systemd.here(WEB) }, '/slow/token')
-    await get({ socketPath: systemd.here(WEB) }, '/echo/x')
+    const answer = get(web, '/slow/token')
+    await get(web, '/echo/x')
     await systemd.do('stop', 'app.service')
     expect((await answer).body).toBe(`token ${main} 2\n`)
+    // What the old generation has under way ends with the main one, if only that was told to stop.
+    expect(await longer).toBe(KillMode === 'mixed' ? 'cut' : `${old}\n`)
     expect(await systemd.show('Result')).toBe('success')
   },
 )

@@ -8,11 +8,15 @@ mkdir -p "$(dirname "$directory")"
 exec 9>"$directory.lock"
 flock 9
 [ ! -e "$directory/etc/os-release" ] || exit 0
-mirror=$(apt-get indextargets --format '$(SITE)' | grep -v security | head -1)
+# Where this machine is a Debian itself, from where it has its packages; else from Debian's own servers.
+mirror=
+if grep -q '^ID=debian$' /etc/os-release; then
+  mirror=$(apt-get indextargets --format '$(SITE)' | grep -v security | head -1)
+fi
 making=$(mktemp -d "$directory.XXXXXX")
 trap 'rm -rf "$making"' EXIT
 mmdebstrap --quiet --variant=extract --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
   --dpkgopt='path-exclude=/usr/share/locale/*' --include=systemd,libsystemd-shared,bash,coreutils,util-linux,dash \
-  --include=libc-bin,base-files,libpam-modules,libstdc++6 trixie "$making" "$mirror"
+  --include=libc-bin,base-files,libpam-modules,libstdc++6 trixie "$making" ${mirror:+"$mirror"}
 mkdir -p "$making/srv"
 mv -T "$making" "$directory"
