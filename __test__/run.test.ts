@@ -89,6 +89,14 @@ describe('generations', () => {
   })
 })
 
+it.each(['SIGINT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const)('%s is sent on', async (signal) => {
+  const code = `process.on('${signal}', () => process.exit(7)); setInterval(() => {}, 1e6); console.log('up')`
+  const service = start(null, { file: shellflip, execArgv: ['run', '--', process.execPath, '-e', code] })
+  await service.line(/^up$/)
+  service.signal(signal)
+  expect(await service.firstExit).toEqual({ code: 7, signal: null })
+})
+
 describe('the end', () => {
   it.each([
     ['process.exit(7)', 7],
