@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { expectUnchanged, footprint } from './support/footprint'
+import { expectUnchanged, footprintAtRest } from './support/footprint'
 import {
   askRestart,
   eventOf,
@@ -33,7 +33,7 @@ describe('the launcher is killed', () => {
   it('while the new generation starts: that is ended with it, and the old one goes on', async () => {
     const old = await serving('ready-when-told.mjs')
     const { service, pid } = old
-    const before = footprint(service, pid)
+    const before = await footprintAtRest(service, pid)
     const asked = askRestart(service)
     const second = await eventOf(service, 'listening', 2)
     process.kill(launcherOf(second.pid), 'SIGKILL')
@@ -101,7 +101,7 @@ describe('the launcher is killed', () => {
     let current = { pid, generation: 1 }
     let failures = 0
     for (let round = 0; round < 12; round++) {
-      const before = footprint(service, current.pid)
+      const before = await footprintAtRest(service, current.pid)
       const asked = askRestart(service)
       await killLauncher(current.pid, round * 150)
       const { code, said } = await asked
@@ -169,7 +169,7 @@ describe('the launcher is stopped', () => {
   it('and the new generation dies: that is noticed without it', async () => {
     const old = await serving('ready-when-told.mjs')
     const { service, pid } = old
-    const before = footprint(service, pid)
+    const before = await footprintAtRest(service, pid)
     const asked = askRestart(service)
     const second = await eventOf(service, 'listening', 2)
     const launcher = launcherOf(second.pid)

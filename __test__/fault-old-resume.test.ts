@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { expectFile, expectUnchanged, footprint } from './support/footprint'
+import { expectFile, expectUnchanged, footprintAtRest } from './support/footprint'
 import { askRestart, eventOf, expectWhole, type Serving, serving, status, tell } from './support/generations'
 import { get } from './support/http'
 import { exitOf } from './support/reaper'
@@ -15,7 +15,7 @@ const TRIES = 5
 /** The new one dies as the old one, whose loop is blocked, waits to stop. Null if the old one had given the service away. */
 async function takenBack(old: Serving): Promise<true | null> {
   const { service, pid, port } = old
-  const before = footprint(service, pid)
+  const before = await footprintAtRest(service, pid)
   for (const file of ['go', 'unblock']) expectFile(before, join(service.directory, file))
   const asked = askRestart(service)
   const second = await eventOf(service, 'listening', 2)

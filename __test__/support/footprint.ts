@@ -1,7 +1,7 @@
 /** Everything a service holds of the machine, to be compared before and after something that must leave nothing. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect } from 'vitest'
-import { descriptors } from './processes'
+import { descriptors, until } from './processes'
 import type { Service } from './spawn'
 
 /** What one generation of a service, and the service around it, holds. Sorted lines, for a readable difference. */
@@ -35,6 +35,18 @@ export function footprint(service: Service, pid = service.pid): Footprint {
 }
 
 /**
+ * What that generation holds once no client is connected to it: a connection that a client has closed stays in the service
+ * until that reads its end, and would be missed afterwards.
+ */
+export async function footprintAtRest(service: Service, pid = service.pid): Promise<Footprint> {
+  await until(
+    () => connections(pid).length === 0,
+    () => `connected still: ${connections(pid).join(', ')}`,
+  )
+  return footprint(service, pid)
+}
+
+/**
  * Asserts that the generation holds what it held. Processes must be as they were at once; a descriptor or a thread may
  * take a moment, since the connection by which the test learnt of the outcome is closing still.
  */
@@ -57,6 +69,21 @@ function processesOf(service: Service, generation: number): string[] {
     .filter(({ state, parent }) => state !== 'Z' || ours.has(parent))
     .map(({ pid, state, command }) => `${pid} ${state === 'Z' ? 'zombie ' : ''}${command}`)
     .sort()
+}
+
+/** The descriptors of that generation that are connections of clients: over TCP, or accepted by a socket that has a path. */
+function connections(pid: number): string[] {
+  // proc_pid_net(5): of TCP, local and remote address, state (0A listens), ..., inode; of Unix sockets, flags, type, state
+  // (03 is connected), inode, path.
+  const tcp = ['tcp', 'tcp6'].flatMap((name) => rows(pid, name)).filter((row) => row[3] !== '0A')
+  const unix = rows(pid, 'unix').filter((row) => row[5] === '03' && row.length > 7)
+  const inodes = new Set([...tcp.map((row) => row[9]), ...unix.map((row) => row[6])])
+  return [...descriptors(pid).values()].filter((target) => inodes.has(/^socket:\[(\d+)\]$/.exec(target)?.[1]))
+}
+
+function rows(pid: number, protocol: string): string[][] {
+  const [, ...lines] = readFileSync(`/proc/${pid}/net/${protocol}`, 'latin1').trimEnd().split('\n')
+  return lines.map((line) => line.trim().split(/\s+/))
 }
 
 function flags(pid: number, number: number): string {
