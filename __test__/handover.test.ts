@@ -15,8 +15,8 @@ class FakePipe {
   answer: (id: number) => void = (id) => this.sender?.written(id, undefined)
   sender: HandoverSender<unknown> | null = null
 
-  handoverWrite(id: number, chunk: Buffer): void {
-    this.chunks.push(Buffer.from(chunk))
+  handoverWrite(id: number, piece: Buffer[]): void {
+    this.chunks.push(...piece.map((chunk) => Buffer.from(chunk)))
     setImmediate(() => this.answer(id))
   }
 

@@ -98,13 +98,20 @@ class HandoverPipe extends Writable {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error: Error | null) => void): void {
-    HandoverPipe.#ids += 1
-    this.#pending = { id: HandoverPipe.#ids, done }
-    this.#engine.handoverWrite(HandoverPipe.#ids, chunk)
+    this.#send([chunk], done)
   }
 
   override _writev(chunks: { chunk: Buffer }[], done: (error: Error | null) => void): void {
-    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'utf8', done)
+    this.#send(
+      chunks.map(({ chunk }) => chunk),
+      done,
+    )
+  }
+
+  #send(piece: Buffer[], done: (error: Error | null) => void): void {
+    HandoverPipe.#ids += 1
+    this.#pending = { id: HandoverPipe.#ids, done }
+    this.#engine.handoverWrite(HandoverPipe.#ids, piece)
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {

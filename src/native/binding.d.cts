@@ -38,8 +38,8 @@ export declare class Engine {
   launch(attempt: number, spec: NativeLaunch): NativeFailure | null
   /** The other answer to 'prepare'. A message that begins with `ERR_SHELLFLIP_X: ` keeps that code. */
   prepareFailed(attempt: number, message: string): void
-  /** Queues bytes for the handover pipe; 'handoverWritten' follows with that id. */
-  handoverWrite(id: number, chunk: Buffer): void
+  /** Queues one piece of chunks for the handover pipe; 'handoverWritten' follows with that id. */
+  handoverWrite(id: number, piece: Array<Buffer>): void
   /** The handover is complete, or failed with that message. */
   handoverDone(attempt: number, failure?: string | undefined | null): void
   /** The answer to 'undo'. */

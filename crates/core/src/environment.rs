@@ -10,7 +10,6 @@ mod reader;
 
 use crate::{Failure, sys};
 use reader::Reader;
-use shellflip::lifecycle::PipeReader;
 use std::os::fd::{OwnedFd, RawFd};
 
 /// The crate's readiness pipe: a descriptor.
@@ -42,8 +41,6 @@ pub trait Environment {
     fn remove(&self, name: &str);
     /// The pid of this process.
     fn pid(&self) -> u32;
-    /// Takes over the handover pipe, validated and close-on-exec, which `OXY_HANDOVER_PIPE` still names.
-    fn handover(&self, fd: RawFd) -> Option<PipeReader>;
     /// Whether this process holds the other end of the pipe, too. Then it is one that the runtime made for itself, and the
     /// number was another's in another process: an old generation keeps its ends to itself.
     fn is_own_pipe(&self, fd: RawFd) -> bool;
@@ -73,11 +70,6 @@ impl Environment for Process {
     fn is_own_pipe(&self, fd: RawFd) -> bool {
         descriptor::has_other_end(fd)
     }
-
-    /// By the crate itself, which reads the variable and owns the descriptor from then on.
-    fn handover(&self, _fd: RawFd) -> Option<PipeReader> {
-        shellflip::lifecycle::receive_from_old_process()
-    }
 }
 
 /// What this generation was started with.
@@ -87,7 +79,7 @@ pub struct Inheritance {
     pub generation: u32,
     /// The writing end of the readiness pipe.
     pub readiness: Option<OwnedFd>,
-    /// The handover pipe, read by the crate's reader.
+    /// The reading end of the handover pipe.
     pub handover: Option<crate::handover::Reader>,
     /// The coordination socket, listening.
     pub restart_socket: Option<OwnedFd>,

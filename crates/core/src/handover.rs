@@ -2,11 +2,13 @@
 //! read before there is an engine, and so that a full or an empty pipe makes nobody else wait.
 
 use crate::error::{Code, Failure};
-use shellflip::lifecycle::PipeReader;
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
 /// Hears of one chunk; `None` is the end of the stream.
@@ -20,7 +22,7 @@ pub struct Reader {
 
 enum Stage {
     /// Nobody has asked for anything yet.
-    Untouched(PipeReader),
+    Untouched(OwnedFd),
     /// The thread reads, or has read everything.
     Reading(mpsc::UnboundedSender<Demand>),
     /// There was no thread to be had.
@@ -39,7 +41,7 @@ const CHUNK: usize = 1 << 20;
 
 impl Reader {
     /// Takes the pipe, and leaves it alone until something is asked of it.
-    pub fn new(pipe: PipeReader) -> Reader {
+    pub fn new(pipe: OwnedFd) -> Reader {
         Reader { stage: Arc::new(Mutex::new(Stage::Untouched(pipe))) }
     }
 
@@ -77,34 +79,35 @@ impl Reader {
     }
 }
 
-fn begin(pipe: PipeReader) -> io::Result<mpsc::UnboundedSender<Demand>> {
+fn begin(pipe: OwnedFd) -> io::Result<mpsc::UnboundedSender<Demand>> {
     let (demands, queue) = mpsc::unbounded_channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::Builder::new().name("shellflip-pipe".into()).spawn(move || runtime.block_on(read(pipe, queue)))?;
+    std::thread::Builder::new().name("shellflip-pipe".into()).spawn(move || read(pipe, queue))?;
     Ok(demands)
 }
 
-async fn read(mut pipe: PipeReader, mut demands: mpsc::UnboundedReceiver<Demand>) {
+fn read(pipe: OwnedFd, mut demands: mpsc::UnboundedReceiver<Demand>) {
+    let mut pipe = File::from(pipe);
     let mut kept: VecDeque<io::Result<Vec<u8>>> = VecDeque::new();
     let (mut asked, mut ended) = (false, false);
     while !ended || !kept.is_empty() {
-        match demands.recv().await {
+        match demands.blocking_recv() {
             Some(Demand::Chunk(reply)) => {
                 asked = true;
-                let chunk = match kept.pop_front() {
-                    Some(chunk) => chunk,
-                    None => one(&mut pipe, &mut ended).await,
-                };
+                let chunk = kept.pop_front().unwrap_or_else(|| one(&mut pipe, &mut ended));
                 reply(shown(chunk));
+                // The next one is read while the application deals with this one.
+                if !ended && kept.is_empty() {
+                    kept.push_back(one(&mut pipe, &mut ended));
+                }
             }
             Some(Demand::Everything) if asked => {
                 while !ended {
-                    kept.push_back(one(&mut pipe, &mut ended).await);
+                    kept.push_back(one(&mut pipe, &mut ended));
                 }
             }
             Some(Demand::Everything) => {
                 // An old generation in the middle of writing can finish.
-                let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
+                let _ = io::copy(&mut pipe, &mut io::sink());
                 ended = true;
             }
             None => return,
@@ -112,18 +115,23 @@ async fn read(mut pipe: PipeReader, mut demands: mpsc::UnboundedReceiver<Demand>
     }
     drop(pipe);
     demands.close();
-    while let Some(demand) = demands.recv().await {
+    while let Some(demand) = demands.blocking_recv() {
         if let Demand::Chunk(reply) = demand {
             reply(Ok(None));
         }
     }
 }
 
-async fn one(pipe: &mut PipeReader, ended: &mut bool) -> io::Result<Vec<u8>> {
-    let mut chunk = vec![0; CHUNK];
-    let read = pipe.read(&mut chunk).await;
+fn one(pipe: &mut File, ended: &mut bool) -> io::Result<Vec<u8>> {
+    let mut chunk = Vec::with_capacity(CHUNK);
+    let read = loop {
+        match rustix::io::read(&*pipe, spare_capacity(&mut chunk)) {
+            Err(Errno::INTR) => {}
+            read => break read,
+        }
+    };
     *ended = !matches!(read, Ok(1..));
-    chunk.truncate(read?);
+    read?;
     Ok(chunk)
 }
 

@@ -219,10 +219,10 @@ impl Engine {
         self.core.prepare_failed(attempt, message);
     }
 
-    /// Queues bytes for the handover pipe; 'handoverWritten' follows with that id.
+    /// Queues one piece of chunks for the handover pipe; 'handoverWritten' follows with that id.
     #[napi]
-    pub fn handover_write(&self, id: u32, chunk: Buffer) {
-        self.core.handover_write(id, chunk.to_vec());
+    pub fn handover_write(&self, id: u32, piece: Vec<Buffer>) {
+        self.core.handover_write(id, piece.iter().map(|chunk| chunk.to_vec()).collect());
     }
 
     /// The handover is complete, or failed with that message.

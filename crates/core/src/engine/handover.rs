@@ -15,21 +15,21 @@ use tokio::sync::mpsc;
 
 /// The old generation's end. Dropping it, once what was queued is written, is the end of the stream.
 pub(crate) struct Writer {
-    chunks: mpsc::UnboundedSender<(u32, Vec<u8>)>,
+    pieces: mpsc::UnboundedSender<(u32, Vec<Vec<u8>>)>,
     task: tokio::task::JoinHandle<()>,
     broken: Arc<AtomicBool>,
-    /// Chunks that are not in the pipe yet.
+    /// Pieces that are not in the pipe yet.
     waiting: Arc<AtomicUsize>,
 }
 
 impl Writer {
     pub fn new(end: OwnedFd, sink: Sink) -> io::Result<Writer> {
         let pipe: PipeWriter = Box::pin(pipe::Sender::from_owned_fd(end)?);
-        let (chunks, queue) = mpsc::unbounded_channel();
+        let (pieces, queue) = mpsc::unbounded_channel();
         let broken = Arc::new(AtomicBool::new(false));
         let waiting = Arc::new(AtomicUsize::new(0));
         let task = tokio::spawn(write(pipe, queue, sink, Arc::clone(&broken), Arc::clone(&waiting)));
-        Ok(Writer { chunks, task, broken, waiting })
+        Ok(Writer { pieces, task, broken, waiting })
     }
 
     /// The pipe is full: the new generation does not read.
@@ -42,10 +42,10 @@ impl Writer {
         self.broken.load(Ordering::Relaxed)
     }
 
-    pub fn write(&self, id: u32, chunk: Vec<u8>) {
+    pub fn write(&self, id: u32, piece: Vec<Vec<u8>>) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         // A task that has ended has reported why.
-        let _ = self.chunks.send((id, chunk));
+        let _ = self.pieces.send((id, piece));
     }
 
     /// Gives up: what is queued is not written.
@@ -56,13 +56,13 @@ impl Writer {
 
 async fn write(
     mut pipe: PipeWriter,
-    mut queue: mpsc::UnboundedReceiver<(u32, Vec<u8>)>,
+    mut queue: mpsc::UnboundedReceiver<(u32, Vec<Vec<u8>>)>,
     sink: Sink,
     broken: Arc<AtomicBool>,
     waiting: Arc<AtomicUsize>,
 ) {
-    while let Some((id, chunk)) = queue.recv().await {
-        match pipe.write_all(&chunk).await {
+    while let Some((id, piece)) = queue.recv().await {
+        match write_all(&mut pipe, piece).await {
             Ok(()) => {
                 waiting.fetch_sub(1, Ordering::Relaxed);
                 sink(Event::HandoverWritten { id, failure: None });
@@ -78,4 +78,11 @@ async fn write(
             }
         }
     }
+}
+
+async fn write_all(pipe: &mut PipeWriter, piece: Vec<Vec<u8>>) -> io::Result<()> {
+    for chunk in piece {
+        pipe.write_all(&chunk).await?;
+    }
+    Ok(())
 }

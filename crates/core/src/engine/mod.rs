@@ -199,8 +199,8 @@ impl Engine {
     }
 
     /// Queues bytes for the handover pipe; [`Event::HandoverWritten`] follows.
-    pub fn handover_write(&self, id: u32, chunk: Vec<u8>) {
-        self.send(Command::HandoverWrite(id, chunk));
+    pub fn handover_write(&self, id: u32, piece: Vec<Vec<u8>>) {
+        self.send(Command::HandoverWrite(id, piece));
     }
 
     /// The handover is complete, or has failed.

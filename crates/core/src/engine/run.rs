@@ -125,8 +125,8 @@ impl Running {
             Command::PrepareFailed { attempt, message } if attempt == self.attempts => {
                 self.step(restart::Event::HookFailed(hook_failure(message, "preparing")))
             }
-            Command::HandoverWrite(id, chunk) => match self.attempt.as_ref().and_then(|a| a.handover.as_ref()) {
-                Some(writer) => writer.write(id, chunk),
+            Command::HandoverWrite(id, piece) => match self.attempt.as_ref().and_then(|a| a.handover.as_ref()) {
+                Some(writer) => writer.write(id, piece),
                 None => {
                     let failure = Some(Failure::new(Code::HandoverFailed, "the restart has been called off"));
                     (self.sink)(Event::HandoverWritten { id, failure });

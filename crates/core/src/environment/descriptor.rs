@@ -3,7 +3,6 @@
 use crate::listener::{Address, listens};
 use crate::sys;
 use rustix::fs::{FileType, OFlags};
-use rustix::io::FdFlags;
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use socket2::SockRef;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -63,12 +62,6 @@ pub(super) fn check(fd: RawFd, kind: Kind) -> Result<(), String> {
         return Err("is a standard stream".into());
     }
     sys::with_borrowed(fd, |fd| look(fd, kind)).unwrap_or_else(|| Err("is not open".into()))
-}
-
-/// Sets FD_CLOEXEC on a descriptor that is validated but will be owned by another.
-pub(super) fn close_on_exec(fd: RawFd) -> std::io::Result<()> {
-    let set = sys::with_borrowed(fd, |fd| rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC));
-    Ok(set.unwrap_or(Err(rustix::io::Errno::BADF))?)
 }
 
 fn look(fd: BorrowedFd<'_>, kind: Kind) -> Result<(), String> {

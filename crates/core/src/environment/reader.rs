@@ -6,7 +6,6 @@ use super::{
     RESTART_SOCKET,
 };
 use crate::{Code, Failure, sys};
-use shellflip::lifecycle::PipeReader;
 use std::fmt::Display;
 use std::os::fd::{OwnedFd, RawFd};
 
@@ -51,26 +50,12 @@ impl<'a, E: Environment> Reader<'a, E> {
             return;
         }
         self.found.restart_socket = self.descriptor(RESTART_SOCKET, Kind::ListeningUnix);
-        self.found.handover = self.handover().map(crate::handover::Reader::new);
+        self.found.handover = self.descriptor(HANDOVER, Kind::ReadableFifo).map(crate::handover::Reader::new);
     }
 
     fn descriptor(&mut self, name: &str, kind: Kind) -> Option<OwnedFd> {
         let fd = self.validated(name, &self.env.get(name)?, kind)?;
         self.adopt(name, fd)
-    }
-
-    fn handover(&mut self) -> Option<PipeReader> {
-        let fd = self.validated(HANDOVER, &self.env.get(HANDOVER)?, Kind::ReadableFifo)?;
-        if let Err(error) = descriptor::close_on_exec(fd) {
-            self.fault(HANDOVER, error);
-            return None;
-        }
-        self.taken.push(fd);
-        let reader = self.env.handover(fd);
-        if reader.is_none() {
-            self.fault(HANDOVER, "could not be opened by the shellflip crate");
-        }
-        reader
     }
 
     fn channel(&mut self) -> Option<(u32, OwnedFd)> {

@@ -213,7 +213,7 @@ fn a_generation_that_is_no_number_is_ignored_or_inheritance() {
 
 /// Run by the test below, in a process of its own whose environment names real descriptors.
 #[tokio::test]
-#[ignore = "the other process of the_crate_itself_takes_the_handover_pipe"]
+#[ignore = "the other process of this_process_takes_over_what_it_was_given"]
 async fn reads_this_process() {
     let mut found = read(&Process);
     assert!(found.broken.is_none(), "{:?}", found.broken);
@@ -229,7 +229,7 @@ async fn reads_this_process() {
 }
 
 #[test]
-fn the_crate_itself_takes_the_handover_pipe() {
+fn this_process_takes_over_what_it_was_given() {
     let program = std::env::current_exe().unwrap();
     // Its stdout is a pipe, so 8 is one to write to.
     let script = r#"echo from the old generation | { exec 7<&0 </dev/null; exec "$0" --ignored --exact environment::tests::reads_this_process 8>&1; }"#;

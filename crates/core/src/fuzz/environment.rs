@@ -4,9 +4,8 @@ use crate::environment::*;
 use crate::sys;
 use rustix::fs::{OFlags, fcntl_getfl, fstat};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd};
-use shellflip::lifecycle::PipeReader;
 use socket2::{Domain, Socket, Type};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
@@ -27,8 +26,9 @@ pub fn environment(bytes: &[u8]) {
             variables.insert(name.to_owned(), zoo.fill_in(&value));
         }
     }
+    let handover: Option<RawFd> = variables.get(HANDOVER).and_then(|number| number.parse().ok());
     let set: BTreeSet<String> = variables.keys().cloned().collect();
-    let world = World { variables: RefCell::new(variables), handover: Cell::new(None), first: zoo.number('r') };
+    let world = World { variables: RefCell::new(variables), first: zoo.number('r') };
     let found = read(&world);
 
     assert!(world.variables.borrow().is_empty());
@@ -39,7 +39,7 @@ pub fn environment(bytes: &[u8]) {
         (found.readiness.as_ref().map(AsRawFd::as_raw_fd), "w"),
         (found.channel.as_ref().map(|(_, fd)| fd.as_raw_fd()), "c"),
         (found.restart_socket.as_ref().map(AsRawFd::as_raw_fd), "l"),
-        (world.handover.get(), "r"),
+        (found.handover.as_ref().and(handover), "r"),
     ];
     let mut taken = BTreeSet::new();
     for (fd, kind) in kinds.into_iter().filter_map(|(fd, kind)| Some((fd?, kind))) {
@@ -69,7 +69,6 @@ fn fenced(name: &str, value: &str) -> String {
 
 struct World {
     variables: RefCell<BTreeMap<String, String>>,
-    handover: Cell<Option<RawFd>>,
     first: RawFd,
 }
 
@@ -82,11 +81,6 @@ impl Environment for World {
     }
     fn pid(&self) -> u32 {
         PID
-    }
-    fn handover(&self, fd: RawFd) -> Option<PipeReader> {
-        self.handover.set(Some(fd));
-        let file = std::fs::File::from(sys::adopt(fd).unwrap());
-        Some(Box::pin(tokio::fs::File::from_std(file)))
     }
     fn is_own_pipe(&self, _fd: RawFd) -> bool {
         false

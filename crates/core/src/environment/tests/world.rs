@@ -29,11 +29,6 @@ impl Environment for Fake {
     fn pid(&self) -> u32 {
         PID
     }
-    fn handover(&self, fd: RawFd) -> Option<PipeReader> {
-        assert_eq!(self.get(HANDOVER), Some(fd.to_string()), "the crate reads the variable itself");
-        let file = std::fs::File::from(sys::adopt(fd).unwrap());
-        Some(Box::pin(tokio::fs::File::from_std(file)))
-    }
     /// The tests hold both ends of all their pipes.
     fn is_own_pipe(&self, _fd: RawFd) -> bool {
         self.own_pipes
