@@ -94,33 +94,3 @@ it.each(VERSIONS)('systemd %s: the pid file names the generation that serves, an
   await systemd.do('stop', 'app.service')
   expect(existsSync(file)).toBe(false)
 })
-
-it('systemd 257: Type=notify-reload reloads by a signal, and a failure ends the reload and is told', async () => {
-  const systemd = await Systemd.boot('257')
-  systemd.service(
-    { listen },
-    {
-      Type: 'notify-reload',
-      ReloadSignal: 'SIGUSR2',
-      ExecReload: undefined,
-      Environment: 'SHELLFLIP_NOTIFY_RELOAD=1',
-    },
-  )
-  await systemd.do('start', 'app.service')
-  const first = await systemd.mainPid()
-  await systemd.do('reload', 'app.service')
-  const second = await systemd.mainPid()
-  expect(second).not.toBe(first)
-  systemd.release('throws-before-ready.mjs')
-  // systemd has no way to be told: the reload counts as done.
-  await systemd.do('reload', 'app.service')
-  expect(await systemd.show('StatusText')).toMatch(
-    /^generation 2: ready, .*; the last restart failed: generation 3 exited/,
-  )
-  expect(await systemd.show('StatusErrno')).not.toBe('0')
-  expect(await systemd.mainPid()).toBe(second)
-  systemd.release('under-systemd.mjs')
-  await systemd.do('reload', 'app.service')
-  expect(await systemd.mainPid()).not.toBe(second)
-  expect(await systemd.show('StatusErrno')).toBe('0')
-})

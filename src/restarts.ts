@@ -21,6 +21,9 @@ const REFUSALS = new Set<string | undefined>([
   'ERR_SHELLFLIP_DRAINING',
 ])
 
+/** Instead of an id: a signal asks. */
+const SIGNAL = 0
+
 export class Restarts<State> {
   readonly #context: Context<State>
   readonly #engine: Engine
@@ -46,13 +49,8 @@ export class Restarts<State> {
 
   /** `service.restart()`. */
   restart(): Promise<RestartOutcome> {
-    const { refusal } = this.#context
+    const { hold, refusal } = this.#context
     if (refusal !== null) return Promise.reject(unsupported(refusal))
-    return this.#ask()
-  }
-
-  #ask(): Promise<RestartOutcome> {
-    const { hold } = this.#context
     this.#ids += 1
     const outcome = deferred<RestartOutcome>()
     this.#asked.set(this.#ids, outcome)
@@ -63,8 +61,12 @@ export class Restarts<State> {
   /** By the restart signal: nobody waits for the outcome, so that a failure is warned of. */
   restartBySignal(signal: string): void {
     // systemd's notify-reload sends a signal and waits for the answer that the engine gives, also to a restart refused.
-    const asked = process.env.SHELLFLIP_NOTIFY_RELOAD === '1' ? this.#ask() : this.restart()
-    asked.then(
+    // The engine and `rolledBack` warn.
+    if (process.env.SHELLFLIP_NOTIFY_RELOAD === '1') {
+      this.#engine.restart(SIGNAL)
+      return
+    }
+    this.restart().then(
       () => undefined,
       (error: unknown) => this.#context.logger.warn(`the restart asked for by ${signal} failed: ${messageOf(error)}`),
     )

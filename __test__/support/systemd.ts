@@ -30,6 +30,8 @@ export interface Program {
   options?: Record<string, unknown>
   /** Before `ready()`, in ms. */
   startMs?: number
+  /** While that path is there, no generation calls `ready()`. */
+  hold?: string
 }
 
 // Made once, then kept. A mirror may be slow.
@@ -104,6 +106,16 @@ export class Systemd {
       if (performance.now() > end) {
         throw new Error(`${property} is '${value}', not ${wanted}; the journal:\n${await this.journal()}`)
       }
+    }
+  }
+
+  /** Resolves once systemd's list of jobs says so. */
+  async queued(wanted: RegExp, deadlineMs = 30_000): Promise<void> {
+    const end = performance.now() + deadlineMs
+    for (;;) {
+      const { stdout } = await this.ctl('list-jobs')
+      if (wanted.test(stdout)) return
+      if (performance.now() > end) throw new Error(`no job is ${wanted}:\n${stdout}`)
     }
   }
 

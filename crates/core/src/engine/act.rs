@@ -179,6 +179,7 @@ impl Running {
         self.tell_owning(announce);
         self.store();
         (self.sink)(Event::Adopted);
+        self.reload_if_asked();
     }
 
     pub(super) fn reply_status(&mut self, id: u32, json: Option<String>) {

@@ -11,7 +11,7 @@ pub(crate) enum Asker {
     Client(oneshot::Sender<Answer>),
     /// `restart()` in this process, by its id.
     Local(u32),
-    /// A signal: nobody waits.
+    /// A signal: nobody waits, but a service manager with `Type=notify-reload`.
     Nobody,
 }
 

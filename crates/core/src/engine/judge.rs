@@ -161,6 +161,9 @@ impl Running {
         // A first generation that drains before it was ready says so.
         let code = code.filter(|_| self.restart.state() == State::Starting);
         if let Some(code) = code {
+            if code == Code::RestartInProgress && self.waits_for_adoption(&asker) {
+                return;
+            }
             return self.refuse(code, asker);
         }
         match self.restart.step(restart::Event::Request).as_slice() {
@@ -188,6 +191,7 @@ impl Running {
         let failure = Failure::new(code, text);
         if let Asker::Nobody = asker {
             self.warn(format!("a restart was asked for by a signal and refused: {failure}"));
+            self.tell_refused();
         }
         asker.fail(&failure, 0, &self.sink);
     }

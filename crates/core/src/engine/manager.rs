@@ -5,6 +5,7 @@
 
 use super::act::STEP_TIMEOUT;
 use super::attempt::Attempt;
+use super::clients::Asker;
 use super::run::Running;
 use super::{Command, Engine};
 use crate::error::Failure;
@@ -36,6 +37,8 @@ pub(crate) struct Manager {
     pub notifier: Notifier,
     /// The unit is of `Type=notify-reload`.
     reload: bool,
+    /// It has asked for a reload that waits until the service is ours.
+    asked: bool,
     report: Report,
     /// Why the last restart failed.
     failed: Option<String>,
@@ -158,6 +161,35 @@ impl Running {
     /// A restart begins. A unit of `Type=notify-reload` waits for this, and then for READY.
     pub(super) fn tell_reloading(&mut self) {
         self.manager.failed = None;
+        self.say_reloading();
+    }
+
+    /// A restart asked for by a signal was refused. If it was a service manager's, it is answered by the READY at the end of
+    /// the restart that is under way; without RELOADING from after its signal it would not take that for the answer.
+    /// At any other time no READY may be said: one before the service is ready would mean that it is.
+    pub(super) fn tell_refused(&self) {
+        let under_way = !matches!(self.restart.state(), State::Starting | State::Serving | State::Draining);
+        if under_way && self.is_main() {
+            self.say_reloading();
+        }
+    }
+
+    /// A service manager with `Type=notify-reload` knows us as the main process a moment before the service is ours, and the
+    /// next reload in its queue comes at once: to us, who cannot restart yet, and nobody else. True: it waits.
+    pub(super) fn waits_for_adoption(&mut self, asker: &Asker) -> bool {
+        let waits = self.manager.reload && matches!(asker, Asker::Nobody);
+        self.manager.asked |= waits;
+        waits
+    }
+
+    /// The service is ours: what has waited for that.
+    pub(super) fn reload_if_asked(&mut self) {
+        if std::mem::take(&mut self.manager.asked) {
+            self.request(Asker::Nobody);
+        }
+    }
+
+    fn say_reloading(&self) {
         if !self.manager.reload {
             return;
         }
@@ -209,18 +241,4 @@ impl Running {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_status_is_one_line_and_says_only_what_is_new() {
-        let report = Report { phase: "ready".into(), connections: 1, ..Report::default() };
-        let mut manager = Manager { report, ..Manager::default() };
-        assert_eq!(manager.news(2).as_deref(), Some("STATUS=generation 2: ready, 1 connection"));
-        assert_eq!(manager.news(2), None);
-        manager.report.connections = 3;
-        manager.failed = Some("it said\tno".into());
-        let said = manager.news(2).unwrap_or_default();
-        assert_eq!(said, "STATUS=generation 2: ready, 3 connections; the last restart failed: it said no");
-    }
-}
+mod tests;
