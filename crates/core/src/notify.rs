@@ -1,8 +1,8 @@
 //! Telling the service manager (sd_notify): in the process itself, since only the main process may speak.
 //!
-//! Without `NOTIFY_SOCKET` nothing is done, successfully. No call waits longer than it says. Not the `sd-notify` crate:
-//! it blocks while the manager's queue is full, reads the environment each time, and knows neither `BARRIER` with a
-//! descriptor nor abstract sockets (systemd in containers).
+//! Without `NOTIFY_SOCKET` nothing is done, successfully. No call waits longer than it says. Not the crate `sd-notify`
+//! (looked at: 0.5.0): it blocks for as long as the manager's queue is full, takes an abstract socket (`@name`, systemd in
+//! containers) for the path of a file, reads the environment at every message, and cannot wait for a `BARRIER`.
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
