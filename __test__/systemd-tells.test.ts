@@ -94,3 +94,32 @@ it.each(VERSIONS)('systemd %s: the pid file names the generation that serves, an
   await systemd.do('stop', 'app.service')
   expect(existsSync(file)).toBe(false)
 })
+
+it.each(VERSIONS)(
+  'systemd %s: a new main process that is blocked while the old one drains is killed, and the unit starts anew',
+  async (version) => {
+    const systemd = await Systemd.boot(version)
+    systemd.service({ listen }, { WatchdogSec: 2, WatchdogSignal: 'SIGKILL' })
+    await systemd.do('start', 'app.service')
+    const web = { socketPath: systemd.here(WEB) }
+    const old = await systemd.mainPid()
+    const draining = get(web, '/wait/60000').then(
+      () => 'answered',
+      () => 'cut',
+    )
+    await get(web, '/echo/x')
+    await systemd.do('reload', 'app.service')
+    const blocked = await systemd.mainPid()
+    const lost = get(web, '/block').catch(() => {})
+    expect((await systemd.processes()).sort()).toEqual([old, blocked].sort())
+    await systemd.becomes('NRestarts', /^1$/)
+    await systemd.becomes('ActiveState', /^active$/)
+    await systemd.logged(/Watchdog timeout/)
+    const pid = await systemd.mainPid()
+    expect((await get(web, '/echo/x')).body).toBe(`x ${pid} 1\n`)
+    expect(await systemd.processes()).toEqual([pid])
+    // systemd ends the whole unit by the watchdog's signal, with KillMode=control-group.
+    expect(await draining).toBe('cut')
+    await lost
+  },
+)

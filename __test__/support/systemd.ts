@@ -91,6 +91,24 @@ export class Systemd {
     await this.inside('bash', '-c', `kill -KILL ${pid}`)
   }
 
+  /** The processes that a process has started and that still run; waits for the first. */
+  async children(pid: number, deadlineMs = 30_000): Promise<[number, ...number[]]> {
+    const end = performance.now() + deadlineMs
+    for (;;) {
+      const { stdout } = await this.inside('bash', '-c', `cat /proc/${pid}/task/*/children`)
+      const [first, ...others] = stdout.split(' ').filter(Boolean).map(Number)
+      if (first !== undefined) return [first, ...others]
+      if (performance.now() > end) throw new Error(`process ${pid} has started nothing\n${await this.journal()}`)
+    }
+  }
+
+  /** Every process of the unit. */
+  async processes(unit = 'app.service'): Promise<number[]> {
+    const group = await this.show('ControlGroup', unit)
+    const { stdout } = await this.inside('bash', '-c', `cat /sys/fs/cgroup${group}/cgroup.procs`)
+    return stdout.split('\n').filter(Boolean).map(Number)
+  }
+
   /** Everything that was logged. */
   async journal(): Promise<string> {
     await this.inside('journalctl', '--sync')
