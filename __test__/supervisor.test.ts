@@ -31,6 +31,7 @@ function world(
       if (text === undefined) throw new Error(`ENOENT ${path}`)
       return text
     },
+    exists: (path) => path === '/run/systemd/notify',
     ...rest,
   }
 }
@@ -128,6 +129,14 @@ describe('a restart is fine', () => {
     expect(nameIn([[1, 'systemd']], { NOTIFY_SOCKET: '/run/systemd/notify', SYSTEMD_EXEC_PID: '100' })).toBeNull()
     expect(nameIn([[1, 'shellflip']], { NOTIFY_SOCKET: '@shellflip' })).toBeNull()
     expect(nameIn([[1, 'tini']], { NOTIFY_SOCKET: '@shellflip' })).toBeNull()
+  })
+
+  it('but not where NOTIFY_SOCKET leads nowhere', () => {
+    for (const NOTIFY_SOCKET of ['/nowhere/notify', 'vsock:2:1234', '']) {
+      expect(nameIn([[1, 'systemd']], { NOTIFY_SOCKET, SYSTEMD_EXEC_PID: '100' })).toBe('systemd')
+      expect(nameIn([[1, 'tini']], { NOTIFY_SOCKET })).toBe('tini')
+      expect(nameIn([], { NOTIFY_SOCKET }, { pid: 1 })).toBe('pid 1')
+    }
   })
 
   it('in a shell that a systemd service or a program under PM2 started', () => {

@@ -3,7 +3,7 @@
  * Only the first generation can tell, since every later one has another parent, so its decision travels in
  * SHELLFLIP_SUPERVISED: the supervisor's name, or nothing for none. Anything unsure counts as none.
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 
 /** What waits for the service's process, and what to do so that it may be replaced. */
 export interface Supervisor {
@@ -22,6 +22,8 @@ export interface SupervisorWorld {
   readonly ipc: boolean
   /** Reads a file of /proc; throws where there is none. */
   readFile(path: string): string
+  /** Whether there is a file of that path. */
+  exists(path: string): boolean
 }
 
 /** Carries the first generation's decision to the later ones. */
@@ -50,6 +52,7 @@ const realWorld: SupervisorWorld = {
   env: process.env,
   ipc: typeof process.send === 'function',
   readFile: (path) => readFileSync(path, 'utf8'),
+  exists: existsSync,
 }
 
 /** The supervisor that the first restart would upset, or null. This process's own answer never changes. */
@@ -61,8 +64,7 @@ export function detectSupervisor(world: SupervisorWorld = realWorld): Supervisor
 
 function decide(world: SupervisorWorld): Supervisor | null {
   const { env } = world
-  // systemd's Type=notify and `shellflip run` follow the main process from one generation to the next.
-  if (env.NOTIFY_SOCKET) return null
+  if (isFollowed(world)) return null
   if (env.pm_id !== undefined && world.ipc) return supervisorNamed('PM2')
   if (world.pid === 1) return supervisorNamed('pid 1')
   if (env.SYSTEMD_EXEC_PID === String(world.pid)) return supervisorNamed('systemd')
@@ -84,6 +86,15 @@ function decide(world: SupervisorWorld): Supervisor | null {
     next = ancestor.ppid
   }
   return null
+}
+
+/**
+ * systemd's Type=notify and `shellflip run` follow the main process from one generation to the next, if they can be told:
+ * a NOTIFY_SOCKET that came from elsewhere, such as from outside of a container, leads nowhere.
+ */
+function isFollowed({ env, exists }: SupervisorWorld): boolean {
+  const { NOTIFY_SOCKET: socket = '' } = env
+  return socket.startsWith('@') || (socket.startsWith('/') && exists(socket))
 }
 
 function isServiceOfOldSystemd(env: SupervisorWorld['env']): boolean {

@@ -20,7 +20,7 @@ const NOBODY = 65_534
 export type Version = 'own' | '257'
 
 /** A value of a key in a unit file; several make several lines. */
-type Settings = Record<string, string | number | readonly string[] | undefined>
+export type Settings = Record<string, string | number | readonly string[] | undefined>
 
 /** What `under-systemd.mjs` is told. */
 export interface Program {
@@ -105,6 +105,8 @@ export class Systemd {
   /** Every process of the unit. */
   async processes(unit = 'app.service'): Promise<number[]> {
     const group = await this.show('ControlGroup', unit)
+    // It has one only while it is up.
+    if (group === '') return []
     const { stdout } = await this.inside('bash', '-c', `cat /sys/fs/cgroup${group}/cgroup.procs`)
     return stdout.split('\n').filter(Boolean).map(Number)
   }
@@ -164,11 +166,15 @@ export class Systemd {
     writeFileSync(join(this.state, 'units', name), `${lines.join('\n')}\n`)
   }
 
-  /** The unit `app.service` as docs/deploy has it, for that program; `settings` are changes. Does not start it. */
-  service(program: Program, settings: Settings = {}): void {
+  /**
+   * The unit `app.service` as docs/deploy has it, for that program; `settings` are changes, which may depend on the command
+   * line. Does not start it.
+   */
+  service(program: Program, settings: Settings | ((command: string) => Settings) = {}): void {
     const script = join(this.state, 'app/server.mjs')
     if (lstatSync(script, { throwIfNoEntry: false }) === undefined)
       symlinkSync(join(CHECKOUT, '__test__/fixtures/under-systemd.mjs'), script)
+    const command = `${NODE} /run/test/app/server.mjs '${JSON.stringify(program)}'`
     this.unit('app.service', {
       Unit: { DefaultDependencies: 'no', StartLimitIntervalSec: 0 },
       Service: {
@@ -176,14 +182,14 @@ export class Systemd {
         NotifyAccess: 'main',
         User: 'nobody',
         RuntimeDirectory: 'app',
-        ExecStart: `${NODE} /run/test/app/server.mjs '${JSON.stringify(program)}'`,
+        ExecStart: command,
         ExecReload: `${CHECKOUT}/dist/native/shellflip restart`,
         TimeoutStartSec: 90,
         TimeoutStopSec: 90,
         KillMode: 'control-group',
         Restart: 'on-failure',
         RestartSec: 0,
-        ...settings,
+        ...(typeof settings === 'function' ? settings(command) : settings),
       },
     })
   }
