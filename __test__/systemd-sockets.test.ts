@@ -112,3 +112,28 @@ it.each(VERSIONS)(
     expect(await copies(systemd, theirs)).toBe(once)
   },
 )
+
+it.each(VERSIONS)(
+  'systemd %s: sockets of a unit that share one name are told apart by their addresses',
+  async (version) => {
+    const systemd = await Systemd.boot(version)
+    systemd.unit('app.socket', {
+      Unit: { DefaultDependencies: 'no' },
+      Socket: { ListenStream: [OTHER, WEB], SocketMode: '0666', FileDescriptorName: 'web' },
+    })
+    // Stored, the two have names of their own.
+    systemd.service({ listen: { web: WEB, other: OTHER }, options: { fdStore: true } }, { FileDescriptorStoreMax: 16 })
+    await systemd.do('start', 'app.socket', 'app.service')
+    await systemd.becomes('NFileDescriptorStore', /^2$/)
+    for (const action of ['reload', 'restart']) {
+      const counts = [await copies(systemd, WEB), await copies(systemd, OTHER)]
+      await systemd.do(action, 'app.service')
+      const pid = await systemd.mainPid()
+      for (const path of [WEB, OTHER]) {
+        expect((await get({ socketPath: systemd.here(path) }, '/echo/x')).body).toMatch(new RegExp(`^x ${pid} [12]\n$`))
+      }
+      expect([await copies(systemd, WEB), await copies(systemd, OTHER)]).toEqual(counts)
+      await systemd.becomes('NFileDescriptorStore', /^2$/)
+    }
+  },
+)
