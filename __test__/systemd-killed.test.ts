@@ -32,7 +32,8 @@ async function restarting(version: Version): Promise<Restarting> {
 async function serving(version: Version): Promise<Systemd> {
   const systemd = await Systemd.boot(version)
   const settings = { FileDescriptorStoreMax: 16 }
-  systemd.service({ listen: { web: WEB }, options: { fdStore: true }, hold: HOLD }, settings)
+  const options = { fdStore: true, shutdownTimeoutMs: 60_000 }
+  systemd.service({ listen: { web: WEB }, options, hold: HOLD }, settings)
   await systemd.do('start', 'app.service')
   return systemd
 }

@@ -99,7 +99,7 @@ it.each(VERSIONS)(
   'systemd %s: a new main process that is blocked while the old one drains is killed, and the unit starts anew',
   async (version) => {
     const systemd = await Systemd.boot(version)
-    systemd.service({ listen }, { WatchdogSec: 2, WatchdogSignal: 'SIGKILL' })
+    systemd.service({ listen, options: { shutdownTimeoutMs: 60_000 } }, { WatchdogSec: 5, WatchdogSignal: 'SIGKILL' })
     await systemd.do('start', 'app.service')
     const web = { socketPath: systemd.here(WEB) }
     const old = await systemd.mainPid()
@@ -110,8 +110,8 @@ it.each(VERSIONS)(
     await get(web, '/echo/x')
     await systemd.do('reload', 'app.service')
     const blocked = await systemd.mainPid()
-    const lost = get(web, '/block').catch(() => {})
     expect((await systemd.processes()).sort()).toEqual([old, blocked].sort())
+    const lost = get(web, '/block').catch(() => {})
     await systemd.becomes('NRestarts', /^1$/)
     await systemd.becomes('ActiveState', /^active$/)
     await systemd.logged(/Watchdog timeout/)
