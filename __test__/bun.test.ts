@@ -128,7 +128,7 @@ it('nothing of ours holds the process once it has drained, without exit too', as
 it('what is wrong is refused by name, and leaves no listener', async () => {
   const service = start('bun-refuses.mjs')
   const refusals = new Map<unknown, { code?: unknown; message?: unknown }>()
-  for (let i = 0; i < 8; i++) {
+  for (let i = 0; i < 10; i++) {
     const { what, code, message } = await service.event('refused')
     refusals.set(what, { code, message })
   }
@@ -140,20 +140,26 @@ it('what is wrong is refused by name, and leaves no listener', async () => {
     'a port': invalid,
     'a name': invalid,
     "Bun's own": expect.not.stringContaining('SHELLFLIP'),
+    http3: 'ERR_SHELLFLIP_UNSUPPORTED',
     'in use': 'EADDRINUSE',
     'a server of Bun': 'ERR_SHELLFLIP_UNSUPPORTED',
+    'a name in use': invalid,
   })
   expect(refusals.get('a server of Bun')?.message).toMatch(/'@shellflip\/node\/bun'/)
-  expect(await service.event('listeners')).toMatchObject({ names: [] })
+  // What Bun has refused is not there to be drained either.
+  expect(await service.event('listeners')).toMatchObject({ names: [], cut: 0 })
   await service.clean()
+  expect(service.output.text()).not.toContain('ShellflipWarning')
 })
 
-it('where Bun cannot be looked into, http and net are adopted late, and https is refused', async () => {
+it('where Bun cannot be looked into, http and net are adopted late; https, dgram and Bun.serve are refused', async () => {
   const { service, pid, port } = await serving('bun-late.mjs')
   expect(await service.event('listening')).toMatchObject({
     listening: [true, true],
     address: { address: '127.0.0.1', family: 'IPv4', port },
-    code: 'ERR_SHELLFLIP_UNSUPPORTED',
+    refusals: Array(3).fill('ERR_SHELLFLIP_UNSUPPORTED'),
+    messages: Array(3).fill(expect.stringMatching(/cannot be handed to Bun 1\..* Run the service under Node\.js/)),
+    names: ['web', 'raw'],
   })
   expect(await ask(port)).toEqual({ pid, generation: 1 })
   const restarted = await service.restart()

@@ -238,12 +238,12 @@ function nameAddress(server: Server, claimed: Claimed): () => void {
 }
 
 /** Gives an object values of its own, until what is returned is called. */
-export function override(target: object, values: Record<string, unknown>): () => void {
-  for (const [name, value] of Object.entries(values)) {
-    Object.defineProperty(target, name, { value, configurable: true, writable: true })
+export function override(target: object, values: Record<PropertyKey, unknown>): () => void {
+  for (const name of Reflect.ownKeys(values)) {
+    Object.defineProperty(target, name, { value: values[name], configurable: true, writable: true })
   }
   return () => {
-    for (const name of Object.keys(values)) delete (target as Record<string, unknown>)[name]
+    for (const name of Reflect.ownKeys(values)) delete (target as Record<PropertyKey, unknown>)[name]
   }
 }
 

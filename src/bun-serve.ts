@@ -1,11 +1,14 @@
 /**
  * `Bun.serve` as a listener of the service. Bun opens the server at a port of its own, whose socket is then replaced by
  * the claimed one (see `bun-adopt`). While draining, every response not begun yet says `Connection: close`; what is idle
- * lives out Bun's `idleTimeout`; `stop()` comes last, for it would end what is idle.
+ * lives out Bun's `idleTimeout`, and so do folders, HTML bundles and HTTP/2 (which Bun then tells by GOAWAY), whose responses
+ * do not say it; `stop()` comes last, for it would end what is idle.
  */
+import { type AddressInfo, isIPv6 } from 'node:net'
 import { type Claimed, expected } from './address'
 import type { Adopted } from './adopt'
 import { override, refused } from './bun-adopt'
+import { closingHandlers, hasFixed, type Options } from './bun-closing'
 import { deferred } from './deferred'
 import type { DrainHow } from './drain'
 import { messageOf, ShellflipError } from './errors'
@@ -19,13 +22,17 @@ export interface BunServer {
   readonly hostname?: string
   readonly url: URL
   readonly pendingRequests: number
+  readonly pendingWebSockets: number
   stop(closeActiveConnections?: boolean): Promise<void>
-  reload(options: object): unknown
-  closeIdleConnections?(): void
+  reload(options: object): BunServer
+  fetch(request: Request | string): Response | Promise<Response>
+  upgrade(request: Request, options?: { headers?: unknown; data?: unknown }): boolean
+  publish(topic: string, data: string | ArrayBufferView | ArrayBuffer, compress?: boolean): number
+  requestIP(request: Request): { address: string; family: string; port: number } | null
+  timeout(request: Request, seconds: number): void
+  ref(): void
+  unref(): void
 }
-
-type Options = Record<string, unknown>
-type Handler = (this: unknown, ...args: unknown[]) => unknown
 
 /** How often the drain looks whether the connections are gone: Bun tells of requests only. */
 const LOOK_EVERY_MS = 25
@@ -59,11 +66,10 @@ export class ServedByBun implements ForeignServer {
   open(closed: () => void): Adopted {
     const server = this.#serve(this.#options)
     const release = this.#onStop(server, closed)
-    const address = { address: server.hostname ?? '', family: 'IPv4', port: server.port ?? 0 }
-    const { unix } = this.#options
+    const { address } = server as { address?: AddressInfo | string | null }
     return {
       listening: true,
-      address: typeof unix === 'string' ? unix : address,
+      address: address ?? { address: server.hostname ?? '', family: 'IPv4', port: server.port ?? 0 },
       start() {},
       stop() {
         release()
@@ -77,9 +83,7 @@ export class ServedByBun implements ForeignServer {
     const watched = this.#take(claimed)
     const { server } = this
     const where = expected(claimed)
-    const { port, hostname } = this.#seenAs(claimed)
-    const url = urlOf(where, 'tls' in this.#options && Boolean(this.#options.tls))
-    override(server, { port, hostname, url, address: typeof where === 'string' ? undefined : where })
+    override(server, seenAs(where, this.#options, server))
     const release = this.#onStop(server, closed)
     return {
       listening: true,
@@ -106,11 +110,11 @@ export class ServedByBun implements ForeignServer {
   async drain({ deadline, immediate }: DrainHow): Promise<{ cut: number }> {
     const { server } = this
     this.#draining = true
-    if (hasResponses(this.#latest.routes)) server.reload(this.#latest)
-    if (immediate) server.closeIdleConnections?.()
+    if (hasFixed(this.#latest.routes)) server.reload(this.#latest)
+    if (immediate) closeIdle(server)
     for (let left = this.#left(); left > 0; left = this.#left()) {
       if (deadline.aborted) {
-        void server.stop(true)
+        void stopOf(server)(true)
         return { cut: left }
       }
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
@@ -122,9 +126,10 @@ export class ServedByBun implements ForeignServer {
     return { connections: this.#watched?.connections() ?? 0, inFlight: this.#server?.pendingRequests ?? 0 }
   }
 
-  /** Without a hold on the socket (inert) only requests are known of. */
+  /** Without a hold on the socket (inert) only requests and WebSockets are known of. */
   #left(): number {
-    return this.#watched?.connections() ?? this.server.pendingRequests
+    const { pendingRequests, pendingWebSockets } = this.server
+    return this.#watched?.connections() ?? pendingRequests + pendingWebSockets
   }
 
   #take({ fd }: Claimed): Watched {
@@ -148,98 +153,58 @@ export class ServedByBun implements ForeignServer {
   }
 
   #serve(options: Options): BunServer {
-    const server = bunServe(this.#closing(options))
+    const closing = (given: Options): Options => closingHandlers(given, () => this.#draining)
+    const server = bunServe(closing(options))
     this.#server = server
     const { reload } = server
     override(server, {
       reload: (changed: Options) => {
         this.#latest = changed
-        return reload.call(server, this.#closing(changed))
+        return reload.call(server, closing(changed))
       },
+      // Bun's own would not call the stop() that is put over its.
+      [Symbol.dispose]: () => void server.stop(true),
     })
     return server
   }
 
   /** A stop() that comes while draining shall not cut what the drain still serves. */
   #joinDrain(server: BunServer): void {
-    const { stop } = server
-    override(server, { stop: (active?: boolean) => (active ? stop.call(server, true) : this.#ended.promise) })
+    override(server, { stop: (active?: boolean) => (active ? stopOf(server)(true) : this.#ended.promise) })
   }
 
   #onStop(server: BunServer, closed: () => void): () => void {
-    const { stop } = server
     const release = override(server, {
-      stop: (...args: [boolean?]) => {
+      stop: (active?: boolean) => {
         release()
         closed()
-        return stop.apply(server, args)
+        return stopOf(server)(active)
       },
     })
     return release
   }
-
-  /** What the application is to see of where it listens. */
-  #seenAs({ address }: Claimed): { port?: number; hostname?: string } {
-    if (address.path !== undefined) return {}
-    const { hostname } = this.#options
-    return { port: address.port, hostname: typeof hostname === 'string' ? hostname : address.host }
-  }
-
-  /** The same handlers, whose responses say `Connection: close` while draining. */
-  #closing(options: Options): Options {
-    const { fetch, routes } = options
-    const changed = { ...options }
-    if (typeof fetch === 'function') changed.fetch = this.#wrap(fetch as Handler)
-    if (typeof routes === 'object' && routes !== null) changed.routes = this.#wrapRoutes(routes as Options)
-    if (typeof options.error === 'function') changed.error = this.#wrap(options.error as Handler)
-    return changed
-  }
-
-  #wrapRoutes(routes: Options): Options {
-    const wrap = (value: unknown): unknown => {
-      if (typeof value === 'function') return this.#wrap(value as Handler)
-      if (value instanceof Response && this.#draining) return announceClose(value.clone())
-      if (!isPlain(value)) return value
-      return Object.fromEntries(Object.entries(value).map(([method, each]) => [method, wrap(each)]))
-    }
-    return Object.fromEntries(Object.entries(routes).map(([path, value]) => [path, wrap(value)]))
-  }
-
-  #wrap(handler: Handler): Handler {
-    const close = (answer: unknown): unknown => (this.#draining ? announceClose(answer) : answer)
-    return function (...args) {
-      const answer = handler.apply(this, args)
-      return answer instanceof Promise ? answer.then(close) : close(answer)
-    }
-  }
 }
 
-function announceClose(answer: unknown): unknown {
-  if (!(answer instanceof Response) || answer.status === 101) return answer
-  try {
-    answer.headers.set('Connection', 'close')
-    return answer
-  } catch {
-    // Immutable: one that came from elsewhere.
-    const { body, status, statusText } = answer
-    const headers = new Headers(answer.headers)
-    headers.set('Connection', 'close')
-    return new Response(body, { status, statusText, headers })
+/** Bun's own, whatever was put over it. */
+function stopOf(server: BunServer): BunServer['stop'] {
+  return (Object.getPrototypeOf(server) as BunServer).stop.bind(server)
+}
+
+function closeIdle(server: BunServer & { closeIdleConnections?(): number }): void {
+  server.closeIdleConnections?.()
+}
+
+/** What the application is to see of where it listens: as Bun would tell it. */
+function seenAs(where: AddressInfo | string, options: Options, server: BunServer): Record<string, unknown> {
+  if (typeof where === 'string')
+    return { port: undefined, hostname: undefined, url: new URL(`unix://${where}`), address: where }
+  const hostname = typeof options.hostname === 'string' && options.hostname !== '' ? options.hostname : 'localhost'
+  const host = isIPv6(hostname) ? `[${hostname}]` : hostname
+  const url = new URL(`${server.url.protocol}//${host}:${where.port}/`)
+  const { fetch } = server
+  return {
+    ...{ port: where.port, hostname, url, address: where },
+    fetch: (request: Request | string) =>
+      fetch.call(server, typeof request === 'string' ? new URL(request, url).href : request),
   }
-}
-
-/** Whether some route is a fixed response, which Bun gives without asking anybody. */
-function hasResponses(routes: unknown): boolean {
-  return isPlain(routes) && Object.values(routes).some((value) => value instanceof Response || hasResponses(value))
-}
-
-/** Methods of a route, and not a Response, a file or a bundle. */
-function isPlain(value: unknown): value is Options {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
-}
-
-function urlOf(where: ReturnType<typeof expected>, secure: boolean): URL {
-  if (typeof where === 'string') return new URL(`unix://${where}`)
-  const host = where.family === 'IPv6' ? `[${where.address}]` : where.address
-  return new URL(`${secure ? 'https' : 'http'}://${host}:${where.port}/`)
 }

@@ -9,32 +9,55 @@ import type { Service } from './types'
 
 export type { BunServer } from './bun-serve'
 
-/** What `Bun.serve` takes where the types of Bun are not installed. */
+/** What `Bun.serve` takes, where the types of Bun are not installed. */
 export interface BunServeOptions {
-  fetch?(request: Request, server: BunServer): Response | Promise<Response> | undefined
+  fetch?(request: Request, server: BunServer): Response | undefined | Promise<Response | undefined>
   [option: string]: unknown
 }
 
-interface Loose {
-  serve(options: BunServeOptions): BunServer
+// Bun's own types. Where they are not installed (`@types/bun`) these are any, which is an error by itself: hence @ts-expect-error,
+// which the compiler keeps in the .d.ts if it stands in a comment of this form.
+/** @ts-expect-error */
+type OptionsOfBun<Data, Path extends string> = import('bun').Serve.Options<Data, Path>
+/** @ts-expect-error */
+type ServerOfBun<Data> = import('bun').Server<Data>
+
+/** What the next generation claims the listener by (default: its address). */
+interface Named {
+  name?: string
 }
 
-/** Bun's own types where they are installed (`@types/bun`), else a few of them. */
-type Bun = typeof globalThis extends { Bun: infer B extends Loose } ? B : Loose
-type Options = Parameters<Bun['serve']>[0]
+/** Whatever is not known has every key. */
+type Typed<WithTypesOfBun, Without> = string extends keyof ServerOfBun<undefined> ? Without : WithTypesOfBun
 
-/** The options of `Bun.serve`, and what the next generation claims the listener by (default: its address). */
-export type ServeOptions = Options & { name?: string }
+/** `Bun.serve` with a service in front, and as generic: what a route's path names is in `request.params`. */
+type ServeOfBun = <Data = undefined, Path extends string = never>(
+  service: AnyService,
+  options: OptionsOfBun<Data, Path> & Named,
+) => ServerOfBun<Data>
+
+type ServeUntyped = (service: AnyService, options: BunServeOptions & Named) => BunServer
+
+type AnyService = Service<never> | Service
+
+/** The options of `Bun.serve`, and `name`. `Data` is that of its WebSockets. */
+export type ServeOptions<Data = undefined, Path extends string = string> = Typed<
+  OptionsOfBun<Data, Path>,
+  BunServeOptions
+> &
+  Named
 
 /**
  * As `Bun.serve(options)`, with the listener handed from generation to generation. Returns Bun's server: `url`, `port` and
  * `hostname` are those asked for, requests are served once the service is ready, and the drain ends it.
  *
  * `hostname` wants to be an IP address or `localhost` (127.0.0.1); `fd` and `reusePort` have no place here. Throws
- * INVALID_ARG; UNSUPPORTED outside Bun, and where Bun keeps its listeners in another way than expected; what
+ * INVALID_ARG; UNSUPPORTED outside Bun, with `http3`, and where Bun keeps its listeners in another way than expected; what
  * `service.listen` rejects with; and what Bun itself throws.
  */
-export function serve(service: Service<never> | Service, options: ServeOptions): ReturnType<Bun['serve']> {
+export const serve = serveBun as Typed<ServeOfBun, ServeUntyped>
+
+function serveBun(service: AnyService, options: BunServeOptions & Named): unknown {
   if (!BUN) throw unsupported('serve: this is not Bun: give service.listen() a server of node:http')
   if (typeof options !== 'object' || options === null) throw invalidArgument('serve: it wants the options of Bun.serve')
   const { name, ...given } = options as Record<string, unknown>
@@ -47,22 +70,29 @@ export function serve(service: Service<never> | Service, options: ServeOptions):
   } else {
     listeners.listenForeign(served, wanted)
   }
-  return served.server as ReturnType<Bun['serve']>
+  return served.server
 }
 
 /** Where Bun would listen with these options. */
 function wantedByBun(name: unknown, options: Record<string, unknown>): Wanted {
-  const { unix, hostname, port, ipv6Only } = options
+  const { unix, hostname, port, ipv6Only, http3 } = options
   if (name !== undefined && (typeof name !== 'string' || name === '')) {
     throw invalidArgument('serve: the option name wants a string')
+  }
+  if (http3) {
+    throw unsupported(
+      'serve: HTTP/3 has a UDP port of its own inside Bun, which cannot be handed over: leave http3 out, or leave it to ' +
+        'a proxy in front',
+    )
   }
   const shared = { name: name as string | undefined, backlog: 0, ipv6Only: ipv6Only === true }
   if (typeof unix === 'string' && unix !== '') return { ...shared, port: 0, path: unix }
   return { ...shared, port: portOf(port), host: hostOf(hostname) }
 }
 
-function hostOf(hostname: unknown): string {
-  if (hostname === undefined || hostname === '') return '0.0.0.0'
+/** Undefined: every address, of IPv6 too where there is one, as with Bun. */
+function hostOf(hostname: unknown): string | undefined {
+  if (hostname === undefined || hostname === '') return undefined
   if (hostname === 'localhost') return '127.0.0.1'
   const host = typeof hostname === 'string' ? hostname.replace(/^\[(.*)\]$/, '$1') : ''
   if (isIP(host.replace(/%.*$/, '')) === 0) {

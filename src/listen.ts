@@ -279,8 +279,9 @@ export class Listeners {
   #adopt(server: Listening, claimed: Claimed, backlog: number, closed: () => void): Adopted {
     if (server instanceof DatagramSocket) return adoptDatagram(server, claimed, closed)
     if (!isServer(server)) {
+      const adopted = server.adopt(claimed, closed)
       this.#foreign.add(server)
-      return server.adopt(claimed, closed)
+      return adopted
     }
     this.#connections.add(Connections.of(server))
     const listen = this.#managed.get(server) ?? (server.listen as NodeListen)

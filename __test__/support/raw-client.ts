@@ -43,7 +43,10 @@ export class RawClient {
   async until(pattern: RegExp): Promise<string> {
     while (!pattern.test(this.text)) {
       if (this.socket.destroyed) throw new Error(`closed before ${pattern}: ${this.text} ${this.error ?? ''}`)
-      await Promise.race([once(this.socket, 'data'), once(this.socket, 'close')])
+      const heard = new AbortController()
+      const { signal } = heard
+      await Promise.race([once(this.socket, 'data', { signal }), once(this.socket, 'close', { signal })])
+      heard.abort()
     }
     return this.text
   }
