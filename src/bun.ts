@@ -15,11 +15,13 @@ export interface BunServeOptions {
   [option: string]: unknown
 }
 
-// Bun's own types. Where they are not installed (`@types/bun`) these are any, which is an error by itself: hence @ts-expect-error,
-// which the compiler keeps in the .d.ts if it stands in a comment of this form.
-/** @ts-expect-error */
+// Bun's own types. Where they are not installed (`@types/bun`) these are any, which is an error by itself: hence the comments,
+// which the compiler keeps in the .d.ts in this form.
+// biome-ignore lint/suspicious/noTsIgnore: it is an error only where the types of Bun are not
+/** @ts-ignore */
 type OptionsOfBun<Data, Path extends string> = import('bun').Serve.Options<Data, Path>
-/** @ts-expect-error */
+// biome-ignore lint/suspicious/noTsIgnore: as above
+/** @ts-ignore */
 type ServerOfBun<Data> = import('bun').Server<Data>
 
 /** What the next generation claims the listener by (default: its address). */

@@ -17,6 +17,14 @@ export async function runtime(name: 'bun' | 'deno'): Promise<string> {
   return program
 }
 
+/** Gives the folder the types of Bun, which bring those of Node. */
+export async function linkBunTypes(folder: string): Promise<void> {
+  const modules = join(await installed('runtimes'), 'node_modules')
+  mkdirSync(join(folder, 'node_modules/@types'), { recursive: true })
+  for (const types of ['@types/bun', 'bun-types'])
+    symlinkSync(join(modules, types), join(folder, 'node_modules', types))
+}
+
 /** Makes `folder` a project of a user's, in which the package and these files of the repository are. */
 export function project(folder: string, ...files: string[]): void {
   const modules = join(folder, 'node_modules')
