@@ -1,9 +1,9 @@
 /** Neighbouring generations of different releases: what both understand works, and what they do not is named. */
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { expectUnchanged, footprintAtRest } from './support/footprint'
 import { get } from './support/http'
 import { FRAMES, startNext } from './support/old-generation'
-import { descriptors, until, zombies } from './support/processes'
 import { root } from './support/run'
 import { start } from './support/spawn'
 
@@ -37,7 +37,7 @@ it.each([
   async (versions, text) => {
     const service = releases(versions)
     const { pid, port } = await service.event('ready')
-    let before = 0
+    const before = await footprintAtRest(service)
     for (let attempt = 0; attempt < 3; attempt++) {
       const { code, stdout } = await service.cli('restart', ['--json'])
       expect(code).toBe(1)
@@ -46,12 +46,9 @@ it.each([
       expect(said.message).toContain(text)
       expect(said.message).toContain('stop and start the service')
       expect(await service.event('failed')).toMatchObject({ pid, code: 'ERR_SHELLFLIP_INHERITANCE' })
+      await expectUnchanged(service, before)
       expect(await ask(port)).toEqual({ pid, generation: 1 })
-      if (attempt === 0) before = descriptors(Number(pid)).size
     }
-    await until(() => descriptors(Number(pid)).size <= before, `more than ${before} descriptors are left`)
-    expect(zombies(Number(pid))).toEqual([])
-    expect(service.processes().map((process) => process.pid)).toEqual([pid])
     await service.end(Number(pid))
   },
 )
