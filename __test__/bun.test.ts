@@ -3,12 +3,14 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { temporaryDirectory } from './support/directory'
+import { expectEveryServer } from './support/every-server'
 import { get } from './support/http'
 import { descriptors, until } from './support/processes'
 import { RawClient } from './support/raw-client'
 import { root, run } from './support/run'
 import { project } from './support/runtimes'
 import { type Service, start } from './support/spawn'
+import { expectStartsAgain } from './support/start-again'
 import { subject, subjectIs } from './support/subject'
 
 await subjectIs('bun')
@@ -171,16 +173,10 @@ it('where Bun cannot be looked into, http and net are adopted late; https, dgram
   await service.end(restarted.pid)
 })
 
+it('servers of net, tls, http, https and http2, over TCP and unix sockets, are handed on', expectEveryServer)
+
 it('starts again with the same arguments and the environment as it was edited', async () => {
-  const service = start('prints-its-start.mjs', { args: ['a b', '--flag', ''], env: { RELEASE: '1', GONE: 'x' } })
-  const first = await service.event('started')
-  expect(first).toMatchObject({ args: ['a b', '--flag', ''], RELEASE: '1', GONE: 'x' })
-  await service.event('ready')
-  const { pid } = await service.restart()
-  const { GONE, ...next } = await service.event('started')
-  expect(next).toEqual({ ...first, GONE: undefined, pid, generation: 2, RELEASE: '2' })
-  expect(GONE).toBeUndefined()
-  await service.end(pid)
+  await expectStartsAgain()
 })
 
 it('bunx shellflip is the command', async () => {

@@ -2,10 +2,12 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
+import { expectEveryServer } from './support/every-server'
 import { Program, temporaryFolder } from './support/load/program.mjs'
 import { restartUnderLoad } from './support/load/restarts'
 import { project } from './support/runtimes'
 import { start } from './support/spawn'
+import { expectStartsAgain } from './support/start-again'
 import { subject, subjectIs } from './support/subject'
 
 await subjectIs('deno')
@@ -25,17 +27,10 @@ it('no client notices restarts under load: node:http', { timeout: 180_000 }, asy
   }
 })
 
+it('servers of net, tls, http, https and http2, over TCP and unix sockets, are handed on', expectEveryServer)
+
 it('starts again with the same flags and arguments, and the environment as it was edited', async () => {
-  const args = ['a b', '--flag', '']
-  const service = start('prints-its-start.mjs', { execArgv: ['--no-prompt'], args, env: { RELEASE: '1', GONE: 'x' } })
-  const first = await service.event('started')
-  expect(first).toMatchObject({ args, RELEASE: '1', GONE: 'x' })
-  await service.event('ready')
-  const { pid } = await service.restart()
-  const { GONE, ...next } = await service.event('started')
-  expect(next).toEqual({ ...first, GONE: undefined, pid, generation: 2, RELEASE: '2' })
-  expect(GONE).toBeUndefined()
-  await service.end(pid)
+  await expectStartsAgain({ execArgv: ['--no-prompt'] })
 })
 
 it('what takes no socket from elsewhere is refused by name, and the rest goes on', async () => {
