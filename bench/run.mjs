@@ -10,7 +10,7 @@ import { ensureBuilt } from '../scripts/lib/built.mjs'
 import { CommandFailed, fail } from '../scripts/lib/run.mjs'
 import { markdown, writeBetweenMarkers } from './lib/table.mjs'
 
-const measures = ['first-answer', 'load', 'stall', 'throughput', 'pipe', 'handle', 'loading']
+const measures = ['first-answer', 'load', 'stall', 'throughput', 'bun', 'pipe', 'handle', 'loading']
 const QUICK_ROUNDS = 3
 
 async function main() {

@@ -6,16 +6,22 @@ import { alternate, row } from './lib/measure.mjs'
 const ROUND_MS = 1500
 
 export async function measure({ rounds }) {
-  const programs = await Promise.all(['service', 'plain'].map((name) => Program.start(`bench/programs/${name}.mjs`)))
-  const [service, plain] = programs.map(({ address }) => Number(new URL(address).port))
+  const budget = { of: 'ratio', atLeast: 0.99 }
+  return [await compare({ what: 'requests per second with the service', rounds, budget })]
+}
+
+/** One row: `service` beside `plain`, programs of bench/programs, run by this Node or by `runtime`. */
+export async function compare({ what, rounds, budget, service = 'service', plain = 'plain', runtime }) {
+  const start = (name) => Program.start(`bench/programs/${name}.mjs`, { runtime })
+  const programs = await Promise.all([service, plain].map(start))
+  const [ours, others] = programs.map(({ address }) => Number(new URL(address).port))
   try {
-    for (const port of [service, plain]) await hammer(port, ROUND_MS)
-    const { ours, other } = await alternate(rounds(20), {
-      ours: () => hammer(service, ROUND_MS),
-      other: () => hammer(plain, ROUND_MS),
+    for (const port of [ours, others]) await hammer(port, ROUND_MS)
+    const samples = await alternate(rounds(20), {
+      ours: () => hammer(ours, ROUND_MS),
+      other: () => hammer(others, ROUND_MS),
     })
-    const what = 'requests per second with the service'
-    return [row({ what, unit: '/s', ours, other, against: 'plain server', budget: { of: 'ratio', atLeast: 0.99 } })]
+    return row({ what, unit: '/s', ...samples, against: 'plain server', budget })
   } finally {
     await Promise.all(programs.map((program) => program.stop()))
   }
