@@ -1,33 +1,30 @@
 /**
- * What the file of the addon looks like before it is loaded. The system's loader maps whatever it is given: half a file,
- * as a full disk leaves it, kills the process by SIGBUS later, and one for another processor is "not found".
+ * Where the file of the addon is, and what it looks like before it is loaded. The system's loader maps whatever it is
+ * given: half a file, as a full disk leaves it, kills the process by SIGBUS later, and one for another processor is
+ * "not found".
  */
-import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
+import { basename, join } from 'node:path'
 
 /**
- * Why an addon that is there should not be loaded, naming its file; null if nothing is wrong with it, or none is there.
+ * Why one of these addons should not be loaded, naming its file; null if nothing is wrong with them.
  * Only of Linux: a Mac checks a signature over the whole file itself.
  */
-export function addonDamage(): string | null {
+export function addonDamage(paths: readonly string[]): string | null {
   if (process.platform !== 'linux') return null
-  for (const path of addonPaths()) {
+  for (const path of paths) {
     const damage = damageOf(path)
     if (damage !== null) return `${path}: ${damage}`
   }
   return null
 }
 
-/** The addons that are there: both C libraries' may be installed. */
-function addonPaths(): string[] {
-  const names = ['gnu', 'musl'].map((libc) => `linux-${process.arch}-${libc}`)
-  const near = names.flatMap((name) => {
-    const file = `shellflip.${name}.node`
-    // As built here; and where package managers lay the platform package, beside ours.
-    return [join(__dirname, 'native', file), join(__dirname, '../..', `node-${name}`, file)]
-  })
-  const found = near.filter((path) => existsSync(path))
-  if (found.length > 0) return found
+/** The addons that Node would find, one at most for each C library: on Linux both may be installed. */
+export function addonPaths(): string[] {
+  const { platform, arch } = process
+  const names = (platform === 'linux' ? ['-gnu', '-musl'] : ['']).map((libc) => `${platform}-${arch}${libc}`)
+  const near = names.flatMap((name) => nearby(name).find(isThere) ?? [])
+  if (near.length > 0) return near
   // Node's own search takes a millisecond if it is in vain.
   return names.flatMap((name) => {
     try {
@@ -38,12 +35,30 @@ function addonPaths(): string[] {
   })
 }
 
+/** Node takes its time for the first call of each function: this one is called anyway, to record the start. */
+function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    return false
+  }
+}
+
+/** As built here; and where package managers lay the platform package, in the order in which Node searches. */
+function nearby(name: string): string[] {
+  const file = `shellflip.${name}.node`
+  const paths = [join(__dirname, 'native', file), join(__dirname, '../node_modules/@shellflip', `node-${name}`, file)]
+  const scope = join(__dirname, '../..')
+  // Beside a package that was copied anywhere else may lie what others put there.
+  return basename(scope) === '@shellflip' ? [...paths, join(scope, `node-${name}`, file)] : paths
+}
+
 /** e_machine of an ELF file. */
 const MACHINES: Record<string, number> = { x64: 62, arm64: 183 }
 /** Bytes of an ELF header of 64 bits. */
 const HEADER = 64
 
-/** What is wrong with the shared object, or null. */
+/** What is wrong with the shared object, or null. Every import waits for this: the fewest calls that tell. */
 function damageOf(path: string): string | null {
   let descriptor: number
   try {
@@ -53,17 +68,16 @@ function damageOf(path: string): string | null {
     return null
   }
   try {
-    const header = Buffer.alloc(HEADER)
-    const read = readSync(descriptor, header, 0, HEADER, 0)
-    const { size } = fstatSync(descriptor)
-    if (read < HEADER) return `file too short (${size} bytes)`
-    if (header.toString('latin1', 0, 4) !== '\x7fELF') return 'not a shared object of Linux'
+    const header = new DataView(new ArrayBuffer(HEADER))
+    const tooShort = (of = ''): string => `file too short (${fstatSync(descriptor).size}${of} bytes)`
+    if (readSync(descriptor, header, 0, HEADER, 0) < HEADER) return tooShort()
+    if (header.getUint32(0) !== 0x7f454c46) return 'not a shared object of Linux'
     // 64 bits, little end first: both of our processors.
-    if (header[4] !== 2 || header[5] !== 1 || header.readUInt16LE(18) !== MACHINES[process.arch])
+    if (header.getUint16(4) !== 0x0201 || header.getUint16(18, true) !== MACHINES[process.arch])
       return `not made for ${process.arch}`
     // The section headers are the last thing in the file.
-    const end = Number(header.readBigUInt64LE(40)) + header.readUInt16LE(58) * header.readUInt16LE(60)
-    return size < end ? `file too short (${size} of ${end} bytes)` : null
+    const end = Number(header.getBigUint64(40, true)) + header.getUint16(58, true) * header.getUint16(60, true)
+    return readSync(descriptor, header, 0, 1, end - 1) < 1 ? tooShort(` of ${end}`) : null
   } finally {
     closeSync(descriptor)
   }

@@ -10,7 +10,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
-import { addonDamage } from './addon-file'
+import { addonDamage, addonPaths } from './addon-file'
 
 const { platform, arch } = process
 
@@ -65,7 +65,7 @@ function findProgram(): string | undefined {
 /** Returns only if it could not be done. */
 function replaceBy(file: string, args: string[]): void {
   // A damaged addon could kill this process, and the program runs without it.
-  if (addonDamage() !== null) return
+  if (addonDamage(addonPaths()) !== null) return
   try {
     const binding = require('./native/binding.cjs') as typeof import('./native/binding.cjs')
     binding.execReplace(file, args)

@@ -7,7 +7,8 @@ import { delimiter, resolve } from 'node:path'
 import { ShellflipError, unsupported } from './errors'
 import { watchdogInterval } from './manager'
 import { isCode, type Origin, origin } from './origin'
-import { detectSupervisor, SUPERVISED_VARIABLE } from './supervisor'
+import { SUPERVISED_VARIABLE } from './supervised'
+import { detectSupervisor } from './supervisor'
 import type { ServiceCommand } from './types'
 
 /** The options that change the command. */

@@ -1,7 +1,7 @@
 /** What ends this process before it calls `shellflip()` is told to the old generation, if one started it. */
 import { messageOf } from './errors'
 import { isMainThread } from './late'
-import { native } from './native'
+import { inherits, native } from './native'
 
 /** What an uncaught error is called in the answer to whoever asked for the restart. */
 export function nameError(error: unknown): string {
@@ -16,11 +16,11 @@ export function nameError(error: unknown): string {
   return `${error.name}: ${messageOf(error)}${where === undefined ? '' : ` (${where})`}`
 }
 
-const onUncaught = (error: unknown): void => native?.failing(nameError(error))
+const onUncaught = (error: unknown): void => native()?.failing(nameError(error))
 
 /** From the import on. */
 export function tellEarlyFailures(): void {
-  if (native?.inheritance().old && isMainThread()) process.on('uncaughtExceptionMonitor', onUncaught)
+  if (inherits && native()?.inheritance().old && isMainThread()) process.on('uncaughtExceptionMonitor', onUncaught)
 }
 
 /** The engine has taken over. */

@@ -1,8 +1,9 @@
 /** What went wrong when the addon was loaded, and what to do about it: the system's loader tells neither. */
 import { ShellflipError } from './errors'
+import { platformSupported, SUPPORTED } from './native'
 
 /** Where the addon was to be loaded. */
-export interface LoadWorld {
+interface LoadWorld {
   platform: string
   arch: string
   /** Of Linux. */
@@ -11,13 +12,37 @@ export interface LoadWorld {
   override: string | undefined
 }
 
+/** The error where there is no addon: none was made for this platform, or `failure` came of loading it. */
+export function explain(failure: unknown): ShellflipError {
+  const { platform, arch } = process
+  if (!platformSupported) {
+    const names = Object.entries(SUPPORTED).map(([name, archs]) => `${name} (${archs.join(', ')})`)
+    return new ShellflipError(
+      'ERR_SHELLFLIP_UNSUPPORTED',
+      `@shellflip/node has no native addon for ${platform} ${arch}: restarts work on ${names.join(', ')}; ` +
+        'elsewhere the service runs inert (listen, drain and shutdown work)',
+    )
+  }
+  const libc = platform !== 'linux' ? null : isMusl() ? 'musl' : 'gnu'
+  return explainLoadFailure(failure, { platform, arch, libc, override: process.env.NAPI_RS_NATIVE_LIBRARY_PATH })
+}
+
+/** Only asked once something failed: the report is slow. */
+function isMusl(): boolean {
+  const report = process.report as (NodeJS.ProcessReport & { excludeNetwork?: boolean }) | undefined
+  if (report === undefined) return false
+  report.excludeNetwork = true
+  const { header } = report.getReport() as { header?: { glibcVersionRuntime?: string } }
+  return header?.glibcVersionRuntime === undefined
+}
+
 /** The name of the platform package that belongs here. */
-export function platformPackage({ platform, arch, libc }: Pick<LoadWorld, 'platform' | 'arch' | 'libc'>): string {
+function platformPackage({ platform, arch, libc }: Pick<LoadWorld, 'platform' | 'arch' | 'libc'>): string {
   return `@shellflip/node-${[platform, arch, libc].filter((part) => part !== null).join('-')}`
 }
 
 /** The error for `failure`, which the loading of the addon threw. */
-export function explainLoadFailure(failure: unknown, world: LoadWorld): ShellflipError {
+function explainLoadFailure(failure: unknown, world: LoadWorld): ShellflipError {
   const { platform, arch, libc } = world
   const place = `${platform} ${arch}${libc === null ? '' : ` (${libc === 'gnu' ? 'glibc' : 'musl'})`}`
   // Everything that was tried is in the chain; what is there and cannot be loaded says more than what is not there.

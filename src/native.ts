@@ -1,11 +1,12 @@
 /**
  * The only import of the addon. Loading it reads what an old generation left in the environment, once, and takes it out
- * of `process.env`. Importing this never throws: whoever needs the addon asks `requireNative()`.
+ * of `process.env`: at the import where there is something to read, so that no other program inherits it; otherwise when
+ * it is wanted, since it is most of what an import costs. Importing this never throws: whoever needs the addon asks
+ * `requireNative()`.
  */
 
-import { addonDamage } from './addon-file'
-import { ShellflipError } from './errors'
-import { explainLoadFailure } from './load-error'
+import { addonDamage, addonPaths } from './addon-file'
+import type { ShellflipError } from './errors'
 import type * as Binding from './native/binding.cjs'
 
 export type {
@@ -26,11 +27,8 @@ export type {
 /** The addon's exports. */
 export type Native = typeof Binding
 
-/** Names an addon to load instead of the installed one: napi's variable, for tests and bundles. */
-const OVERRIDE = 'NAPI_RS_NATIVE_LIBRARY_PATH'
-
 /** Platforms a package is published for; elsewhere `shellflip()` is inert. */
-const SUPPORTED: Record<string, string[]> = {
+export const SUPPORTED: Readonly<Record<string, readonly string[]>> = {
   linux: ['x64', 'arm64'],
   darwin: ['x64', 'arm64'],
 }
@@ -38,56 +36,81 @@ const SUPPORTED: Record<string, string[]> = {
 /** False where no addon exists for this platform, so that none can be missing. */
 export const platformSupported: boolean = SUPPORTED[process.platform]?.includes(process.arch) ?? false
 
-let loaded: Native | null = null
+/** What a generation may find in its environment, and core/src/environment.rs reads. */
+const INHERITED = [
+  'OXY_NOTIFY_SOCKET',
+  'OXY_RESTART_SOCKET',
+  'OXY_HANDOVER_PIPE',
+  'SHELLFLIP_CHANNEL',
+  'SHELLFLIP_GENERATION',
+  'LISTEN_PID',
+  'LISTEN_FDS',
+  'LISTEN_FDNAMES',
+] as const
+
+/** False if neither an old generation nor a service manager left anything for this process. */
+export const inherits: boolean = INHERITED.some((name) => process.env[name] !== undefined)
+
+let loaded: Native | null | undefined
 let failure: unknown = null
-try {
-  loaded = platformSupported ? load() : null
-} catch (error) {
-  failure = error
+if (inherits) native()
+
+/** The addon, or null where it cannot be loaded. */
+export function native(): Native | null {
+  if (loaded === undefined) {
+    try {
+      loaded = platformSupported ? load() : null
+    } catch (error) {
+      failure = error
+      loaded = null
+    }
+  }
+  return loaded
 }
 
 function load(): Native {
-  const damage = process.env[OVERRIDE] === undefined ? addonDamage() : null
-  if (damage !== null) throw new Error(damage)
-  const binding = require('./native/binding.cjs') as Native
+  const binding = bindingOf()
+  // What the application has set since the import is its own.
+  const since = inherits ? [] : INHERITED.map((name) => [name, process.env[name]] as const)
+  for (const [name] of since) delete process.env[name]
   for (const name of binding.inheritance().wiped) delete process.env[name]
+  for (const [name, value] of since) if (value !== undefined) process.env[name] = value
   return binding
 }
 
-/** The addon, or null where it cannot be loaded. */
-export const native: Native | null = loaded
+function bindingOf(): Native {
+  // napi's variables: an addon to load instead of the installed one, for tests and bundles, and a check of its version.
+  const { NAPI_RS_NATIVE_LIBRARY_PATH: override, NAPI_RS_ENFORCE_VERSION_CHECK: check } = process.env
+  const found = override === undefined ? addonPaths() : []
+  const damage = addonDamage(found)
+  if (damage !== null) throw new Error(damage)
+  const [only, another] = found
+  // A program that Bun has compiled carries its addon inside, while `__dirname` is where it was built.
+  const bun = process.versions.bun !== undefined
+  if (only !== undefined && another === undefined && check === undefined && !bun) {
+    try {
+      return require(only) as Native
+    } catch {
+      // Below it fails again, among all else that could have been.
+    }
+  }
+  // It knows which of two C libraries this is, and takes longer than the addon itself.
+  return require('./native/binding.cjs') as Native
+}
 
 /** The addon. Throws UNSUPPORTED, saying what is missing and what to install. */
 export function requireNative(): Native {
-  if (native === null) throw loadError()
-  return native
+  const addon = native()
+  if (addon === null) throw loadError()
+  return addon
 }
 
 /** Closes a descriptor that a claim gave. */
 export function closeDescriptor(fd: number): void {
-  native?.closeDescriptor(fd)
+  native()?.closeDescriptor(fd)
 }
 
 /** Why the addon could not be loaded. */
 export function loadError(): ShellflipError {
-  const { platform, arch } = process
-  if (!platformSupported) {
-    const names = Object.entries(SUPPORTED).map(([name, archs]) => `${name} (${archs.join(', ')})`)
-    return new ShellflipError(
-      'ERR_SHELLFLIP_UNSUPPORTED',
-      `@shellflip/node has no native addon for ${platform} ${arch}: restarts work on ${names.join(', ')}; ` +
-        'elsewhere the service runs inert (listen, drain and shutdown work)',
-    )
-  }
-  const libc = platform !== 'linux' ? null : isMusl() ? 'musl' : 'gnu'
-  return explainLoadFailure(failure, { platform, arch, libc, override: process.env[OVERRIDE] })
-}
-
-/** Only asked once something failed: the report is slow. */
-function isMusl(): boolean {
-  const report = process.report as (NodeJS.ProcessReport & { excludeNetwork?: boolean }) | undefined
-  if (report === undefined) return false
-  report.excludeNetwork = true
-  const { header } = report.getReport() as { header?: { glibcVersionRuntime?: string } }
-  return header?.glibcVersionRuntime === undefined
+  return (require('./load-error') as typeof import('./load-error')).explain(failure)
 }

@@ -41,7 +41,7 @@ export async function readHandover(): Promise<Buffer> {
  * before or after `shellflip()`. What nobody has begun to read at `service.ready()` is dropped.
  */
 export function receiveFromOldProcess(): Readable | null {
-  if (taken || native === null || !native.inheritance().old || !isMainThread()) return null
+  if (taken || native()?.inheritance().old !== true || !isMainThread()) return null
   taken = true
   const stream = require('node:stream') as typeof import('node:stream')
   return new stream.Readable({
@@ -80,9 +80,10 @@ function next(): Promise<Chunk> {
 
 function read(): Promise<Chunk> {
   const chunk = deferred<Chunk>()
-  if (native === null) chunk.resolve(null)
+  const addon = native()
+  if (addon === null) chunk.resolve(null)
   else {
-    native.readHandover(({ chunk: bytes, failure }) => {
+    addon.readHandover(({ chunk: bytes, failure }) => {
       if (failure === undefined) chunk.resolve(bytes ?? null)
       else chunk.reject(fromNative(failure))
     })

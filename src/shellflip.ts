@@ -1,6 +1,6 @@
 /** The way in. How this process was started is recorded at the import; what runs a service is loaded when one is wanted. */
-import './origin'
-import './supervisor'
+import './recorded'
+import './supervised'
 import type { Service, ServiceOptions } from './types'
 
 /**

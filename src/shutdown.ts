@@ -21,6 +21,11 @@ let signalOf!: (shared: Shared) => ShutdownSignal
 let handleOf!: (shared: Shared) => ShutdownHandle
 let weakOf!: (shared: Shared) => WeakShutdownHandle
 
+function nativeCoordinator() {
+  const addon = native()
+  return addon === null ? null : new addon.NativeCoordinator()
+}
+
 /** What the coordinator, its handles and its signals share; it lives as long as any of them. */
 class Shared {
   stage: 'open' | 'draining' | 'over' = 'open'
@@ -30,7 +35,7 @@ class Shared {
   readonly over = deferred<void>()
   readonly signal = signalOf(this)
   /** Null where there is no addon: the count alone decides then. */
-  readonly #native = native === null ? null : new native.NativeCoordinator()
+  readonly #native = nativeCoordinator()
 
   constructor() {
     // One listener for each connection is ordinary here, not a leak to be warned of.
@@ -59,7 +64,7 @@ class Shared {
 /** Tells when shutdown has begun. Awaiting it does not keep the process alive. */
 export class ShutdownSignal {
   static {
-    signalOf = (shared) => new ShutdownSignal(shared)
+    signalOf = (shared) => new this(shared)
   }
 
   readonly #shared: Shared
@@ -94,7 +99,7 @@ export class ShutdownSignal {
  */
 export class ShutdownHandle implements Disposable {
   static {
-    handleOf = (shared) => new ShutdownHandle(shared)
+    handleOf = (shared) => new this(shared)
   }
 
   readonly #shared: Shared
@@ -121,7 +126,7 @@ export class ShutdownHandle implements Disposable {
         'this ShutdownHandle was released and holds nothing open: clone it before release()',
       )
     }
-    return new ShutdownHandle(this.#shared)
+    return handleOf(this.#shared)
   }
 
   /** Lets go. A second call does nothing. */
@@ -141,7 +146,7 @@ export class ShutdownHandle implements Disposable {
 /** For a task that need not be waited for but may start others that must. Holds nothing open. */
 export class WeakShutdownHandle {
   static {
-    weakOf = (shared) => new WeakShutdownHandle(shared)
+    weakOf = (shared) => new this(shared)
   }
 
   readonly #shared: Shared

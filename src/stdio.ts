@@ -10,7 +10,7 @@ import { native } from './native'
 /** To be called once the old generation is gone: makes stdout and stderr non-blocking again where they are pipes. */
 export function keepStdioNonblocking(): void {
   try {
-    native?.restoreStdioNonblock()
+    native()?.restoreStdioNonblock()
   } catch (error) {
     trace('stdout and stderr stay as the old generation left them: %s', messageOf(error))
   }

@@ -1,9 +1,10 @@
 /**
  * Whether the first restart would end the service: is something waiting for the very process that a restart lets exit?
- * Only the first generation can tell, since every later one has another parent, so its decision travels in
- * SHELLFLIP_SUPERVISED: the supervisor's name, or nothing for none. Anything unsure counts as none.
+ * Only the first generation can tell, since every later one has another parent, so its decision travels in the environment
+ * (see `supervised`). Anything unsure counts as none.
  */
 import { existsSync, readFileSync } from 'node:fs'
+import { inheritedSupervisor } from './supervised'
 
 /** What waits for the service's process, and what to do so that it may be replaced. */
 export interface Supervisor {
@@ -26,9 +27,6 @@ export interface SupervisorWorld {
   exists(path: string): boolean
 }
 
-/** Carries the first generation's decision to the later ones. */
-export const SUPERVISED_VARIABLE = 'SHELLFLIP_SUPERVISED'
-
 /** Inits of containers: they end with the one program that they started. */
 const CONTAINER_INITS = ['tini', 'tini-static', 'dumb-init', 'docker-init', 'catatonit', 'podman-init']
 /** Supervisors of foreground processes: when theirs exits they start another, beside the new generation. */
@@ -42,9 +40,7 @@ const SHELL = /^(sh|ash|dash|bash|zsh|ksh|busybox)$/
 /** More ancestors than any chain of wrappers has. */
 const MOST_ANCESTORS = 16
 
-// Read when the module is loaded, and removed so that no other program the service starts believes it.
-let inherited = process.env[SUPERVISED_VARIABLE]
-delete process.env[SUPERVISED_VARIABLE]
+let decided = inheritedSupervisor
 
 const realWorld: SupervisorWorld = {
   pid: process.pid,
@@ -58,8 +54,8 @@ const realWorld: SupervisorWorld = {
 /** The supervisor that the first restart would upset, or null. This process's own answer never changes. */
 export function detectSupervisor(world: SupervisorWorld = realWorld): Supervisor | null {
   if (world !== realWorld) return decide(world)
-  inherited ??= decide(realWorld)?.name ?? ''
-  return inherited === '' ? null : supervisorNamed(inherited)
+  decided ??= decide(realWorld)?.name ?? ''
+  return decided === '' ? null : supervisorNamed(decided)
 }
 
 function decide(world: SupervisorWorld): Supervisor | null {
