@@ -19,11 +19,18 @@ const DEFAULT_TIMEOUT_MS = 300_000
 /** What every other deadline of this package is limited to, about 24.8 days. */
 const LONGEST_MS = 2 ** 31 - 1
 
+// The way into the private constructor below.
+let socketOf!: (client: RestartClient) => RestartCoordinationSocket
+
 /**
  * A connection to the coordination socket of a running service, in this package's or in the Rust crate's words. It
  * carries one command. While something of it is awaited it keeps the process alive.
  */
 export class RestartCoordinationSocket {
+  static {
+    socketOf = (client) => new this(client)
+  }
+
   readonly #client: RestartClient
   readonly #hold = new LoopHold()
   #state: 'connected' | 'asked' | 'closed' = 'connected'
@@ -50,7 +57,7 @@ export class RestartCoordinationSocket {
       if (failure === undefined) connected.resolve(client)
       else connected.reject(requestError(failure))
     })
-    return new RestartCoordinationSocket(await new LoopHold().during(connected.promise))
+    return socketOf(await new LoopHold().during(connected.promise))
   }
 
   /**

@@ -2,7 +2,6 @@
  * The closed set of errors. What this package refuses or what fails in a restart is a `ShellflipError` with a stable
  * `code`; what the operating system refuses keeps Node's own shape (`EADDRINUSE`, `syscall`, `address`, `port`).
  */
-import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 import type { NativeFailure } from './native'
 
@@ -47,15 +46,6 @@ export interface ShellflipErrorDetails {
 
 /** An error of this package. Prefer matching on `code`. */
 export class ShellflipError extends Error {
-  static {
-    // On the prototype, as Node's own errors have it: it is part of the stack's first line, not a field of each error.
-    Object.defineProperty(ShellflipError.prototype, 'name', {
-      value: 'ShellflipError',
-      writable: true,
-      configurable: true,
-    })
-  }
-
   readonly code: ShellflipErrorCode
   /** Where in the restart it failed. */
   declare readonly phase?: string
@@ -77,6 +67,9 @@ export class ShellflipError extends Error {
     }
   }
 }
+
+// On the prototype, as Node's own errors have it: it is part of the stack's first line, not a field of each error.
+Object.defineProperty(ShellflipError.prototype, 'name', { value: 'ShellflipError', writable: true, configurable: true })
 
 /** Where a system call was aimed at, for the text and the fields that Node gives such errors. */
 export interface SystemErrorTarget {
@@ -124,6 +117,7 @@ export function restartError(failure: NativeFailure): ShellflipError {
 
 /** `SIGKILL` for 9; the number itself where the platform has no name for it (real-time signals). */
 export function signalName(number: number): string {
+  const { constants } = require('node:os') as typeof import('node:os')
   const found = Object.entries(constants.signals).find(([, value]) => value === number)
   return found === undefined ? `SIG${number}` : found[0]
 }

@@ -2,7 +2,7 @@
 import { ShellflipError } from './errors'
 
 /** As `engines` of package.json has it; a test compares them. */
-const OLDEST = [20, 19] as const
+export const OLDEST = [20, 19] as const
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 const tooOld = major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])

@@ -1,6 +1,7 @@
-// Compiles src/ to dist/.
+// Compiles src/ to dist/, and puts what every import loads into one file.
 import { chmodSync, readdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { bundleEager } from './eager.mjs'
 import { CommandFailed, entries, local, root } from './run.mjs'
 
 /** Compiles, then removes from dist/ what no source file stands behind any more. dist/native is not touched. */
@@ -18,6 +19,7 @@ export async function buildTypeScript() {
     console.error(lines.filter((line) => !line.startsWith('TSFILE: ')).join('\n'))
     throw new CommandFailed('tsc found errors in src/')
   }
+  await bundleEager()
   chmodSync(`${root}/dist/cli.js`, 0o755)
   const native = join(root, 'dist', 'native')
   for (const entry of readdirSync(`${root}/dist`, { recursive: true, withFileTypes: true })) {
