@@ -1,22 +1,97 @@
 /** What importing the package costs a program that may never call `shellflip()`. Times: `npm run bench -- loading`. */
+import { cpSync, mkdirSync, readdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { expect, it } from 'vitest'
+import { temporaryDirectory } from './support/directory'
 import { node, root } from './support/run'
 
-/** Node's modules that `code` loads. */
-async function loads(code: string): Promise<string[]> {
-  const program = `const before = new Set(process.moduleLoadList); ${code}
-    console.log(JSON.stringify(process.moduleLoadList.filter((name) => !before.has(name))))`
-  const { stdout, stderr } = await node(['--input-type=module', '-e', program])
+const index = join(root, 'dist/index.js')
+const addon = join(
+  root,
+  'dist/native',
+  readdirSync(join(root, 'dist/native')).find((name) => name.endsWith('.node')) ?? '',
+)
+
+/** What `program` prints as JSON. */
+async function says(program: string, env: NodeJS.ProcessEnv = {}) {
+  const { stdout, stderr } = await node(['--input-type=module', '-e', program], { env })
   expect(stderr).toBe('')
   return JSON.parse(stdout)
 }
 
+/** Node's own modules, and the files, that `code` loads. */
+function loads(code: string, env?: NodeJS.ProcessEnv): Promise<{ modules: string[]; files: string[] }> {
+  return says(
+    `import { createRequire } from 'node:module'
+     const require = createRequire('${root}/')
+     const before = new Set(process.moduleLoadList)
+     ${code}
+     const modules = process.moduleLoadList.filter((name) => !before.has(name))
+     console.log(JSON.stringify({ modules, files: Object.keys(require.cache) }))`,
+    env,
+  )
+}
+
+it.each(["await import('@shellflip/node')", "require('@shellflip/node')"])('%s loads one file', async (code) => {
+  expect((await loads(code)).files).toEqual([index])
+})
+
+it('and the addon where an old generation or a service manager left something', async () => {
+  const { files } = await loads("await import('@shellflip/node')", { LISTEN_FDNAMES: 'web' })
+  expect(files).toEqual([index, addon])
+})
+
 it('importing loads no socket, stream, thread or cluster module of Node', async () => {
-  const loaded = await loads(`await import('${root}/dist/index.mjs')`)
-  expect(loaded).toContain('NativeModule os')
-  expect(
-    loaded.filter((name) => /\b(net|http|http2|https|tls|dgram|cluster|worker_threads|stream|v8|dns)\b/.test(name)),
-  ).toEqual([])
+  const heavy = /\b(net|http|http2|https|tls|dgram|cluster|worker_threads|stream|v8|dns)\b/
+  const { modules } = await loads("await import('@shellflip/node')")
+  expect(modules.filter((name) => heavy.test(name))).toEqual([])
+  expect((await loads("await import('node:http')")).modules.filter((name) => heavy.test(name))).not.toEqual([])
+})
+
+it('costs at most 5 MB, the addon included', async () => {
+  const resident = async (code: string, env: NodeJS.ProcessEnv) => {
+    const runs = [1, 2, 3].map(() => says(`${code}; console.log(process.memoryUsage.rss() / 2 ** 20)`, env))
+    return Math.min(...(await Promise.all(runs)))
+  }
+  const env = { LISTEN_FDNAMES: 'web' }
+  const bare = await resident('', env)
+  expect(await resident(`import '@shellflip/node'`, env)).toBeLessThan(bare + 5)
+})
+
+it('import and require give the same names, and the same things by them', async () => {
+  const program = `
+    import { createRequire } from 'node:module'
+    import * as byNode from '${root}/dist/by-require.mjs'
+    import * as byOthers from '${root}/dist/index.mjs'
+    const required = createRequire(import.meta.url)('${root}')
+    const own = (names) => Object.keys(names).filter((name) => !['default', 'module.exports'].includes(name)).sort()
+    console.log(JSON.stringify([byNode, byOthers, required].map(own)))
+    console.log(JSON.stringify(own(required).filter((name) => byNode[name] !== required[name] || byOthers[name] !== required[name])))
+    console.log(JSON.stringify(own(required).filter((name) => required[name].name !== name)))`
+  const { stdout } = await node(['--input-type=module', '-e', program])
+  const [names, different, misnamed] = stdout.split('\n', 3).map((line) => JSON.parse(line))
+  expect(names[0].length).toBeGreaterThan(10)
+  expect(names[1]).toEqual(names[0])
+  expect(names[2]).toEqual(names[0])
+  expect({ different, misnamed }).toEqual({ different: [], misnamed: [] })
+})
+
+it('a module that is in index.js is nowhere else: its file leads there, with every name', async () => {
+  const program = `
+    const fs = require('node:fs')
+    const files = fs.readdirSync('${root}/dist').filter((name) => name.endsWith('.js'))
+    const leading = files.filter((name) => fs.readFileSync('${root}/dist/' + name, 'utf8').includes("require('./index')"))
+    const typed = (name) => [...fs.readFileSync('${root}/dist/' + name.replace('.js', '.d.ts'), 'utf8')
+      .matchAll(/^export declare (?:const|function|class) (\\w+)/gm)].map(([, each]) => each).sort()
+    const wrong = leading.filter((name) => Object.keys(require('${root}/dist/' + name)).sort().join() !== typed(name).join())
+    const { ShellflipError } = require('${root}')
+    const { invalidArgument } = require('${root}/dist/errors.js')
+    console.log(JSON.stringify({ leading: leading.length, wrong, same: invalidArgument('') instanceof ShellflipError }))`
+  const { stdout, stderr } = await node(['-e', program])
+  expect(stderr).toBe('')
+  const { leading, wrong, same } = JSON.parse(stdout)
+  expect(leading).toBeGreaterThan(10)
+  expect({ wrong, same }).toEqual({ wrong: [], same: true })
 })
 
 it('nothing of the package is loaded for the first time in a restart or a drain, when a deploy may have replaced it', async () => {
@@ -34,4 +109,41 @@ it('nothing of the package is loaded for the first time in a restart or a drain,
   const [before, later] = JSON.parse(stdout)
   expect(before).toBeGreaterThan(20)
   expect(later).toEqual([])
+})
+
+it('what was left for this process is taken out of the environment at the import, and no later', async () => {
+  const program = `
+    import '@shellflip/node'
+    import { execFileSync } from 'node:child_process'
+    const native = execFileSync('/usr/bin/env', { encoding: 'utf8' })
+    console.log(JSON.stringify([process.env.LISTEN_FDS ?? null, native.includes('LISTEN_'), native.includes('SHELLFLIP_G')]))`
+  const env = { LISTEN_PID: '1', LISTEN_FDS: '1', SHELLFLIP_GENERATION: '7' }
+  expect(await says(program, env)).toEqual([null, false, false])
+})
+
+it('what the application sets after the import is its own, though the addon is loaded then', async () => {
+  const program = `
+    import { shellflip } from '@shellflip/node'
+    const { env } = process
+    Object.assign(env, { LISTEN_PID: String(process.pid), LISTEN_FDS: '1', SHELLFLIP_GENERATION: '7' })
+    const warnings = []
+    process.on('warning', ({ message }) => warnings.push(message))
+    const service = await shellflip({ socket: false, exit: false })
+    const { generation } = service.status()
+    await service.shutdown()
+    console.log(JSON.stringify({ generation, warnings, set: [env.LISTEN_PID === String(process.pid), env.LISTEN_FDS, env.SHELLFLIP_GENERATION] }))`
+  expect(await says(program)).toEqual({ generation: 1, warnings: [], set: [true, '1', '7'] })
+})
+
+it('an addon that lies beside a copy of the package, outside node_modules, is not loaded', async () => {
+  const folder = temporaryDirectory()
+  const platform = basename(addon, '.node').replace('shellflip.', 'node-')
+  mkdirSync(join(folder, platform))
+  cpSync(addon, join(folder, platform, basename(addon)))
+  cpSync(join(root, 'dist'), join(folder, 'copy/dist'), { recursive: true, filter: (path) => !path.endsWith('.node') })
+  const program = `
+    const { shellflip } = require('${folder}/copy/dist/index.js')
+    shellflip({ socket: false }).catch(({ code }) => console.log(JSON.stringify(code)))`
+  const { stdout } = await node(['-e', program])
+  expect(JSON.parse(stdout)).toBe('ERR_SHELLFLIP_UNSUPPORTED')
 })
