@@ -22,6 +22,11 @@ function budget({ budget, unit }) {
   ]
 }
 
+/** ` (+1.2 ms)`. */
+function more({ difference, unit }) {
+  return ` (${difference.median < 0 ? '' : '+'}${number(difference.median)} ${unit})`
+}
+
 const verdict = ({ pass }) => (pass === undefined ? '' : pass ? 'yes' : '**no**')
 
 export function markdown(rows) {
@@ -29,11 +34,11 @@ export function markdown(rows) {
     row.what,
     spread(row.ours, row.unit),
     row.other ? `${spread(row.other, row.unit)} ${row.against}` : '',
-    row.ratio ? row.ratio.median.toFixed(2) : '',
+    row.ratio ? `${row.ratio.median.toFixed(2)}${more(row)}` : '',
     budget(row),
     verdict(row),
   ])
-  const lines = [['what', 'here: median (min to max)', 'beside it', 'ratio', 'budget', 'kept'], ...cells]
+  const lines = [['what', 'here: median (min to max)', 'beside it', 'ratio (difference)', 'budget', 'kept'], ...cells]
   const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)))
   const text = (line) => `| ${line.map((cell, column) => cell.padEnd(widths[column])).join(' | ')} |`
   const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`
