@@ -4,16 +4,9 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { get } from './support/http'
 import { alive, descriptors, gone, look, until } from './support/processes'
-import { root, run, shellflip } from './support/run'
-import { type Service, start } from './support/spawn'
-
-const PYTHON = { PYTHONPATH: `${root}/__test__/support`, PYTHONDONTWRITEBYTECODE: '1' }
-
-/** A service in Python under run: it says what the test makes it say. */
-function speaking(program: string, options: string[] = []): Service {
-  const text = `import os, signal, subprocess, time\nfrom datagrams import barrier, say, send\n${program}\n`
-  return start(null, { file: shellflip, execArgv: ['run', ...options, '--', 'python3', '-c', text], env: PYTHON })
-}
+import { run, shellflip } from './support/run'
+import { start } from './support/spawn'
+import { PYTHON, speaking } from './support/speaking'
 
 describe('the command line', () => {
   it.each([
@@ -139,7 +132,7 @@ send(f'MAINPID={child.pid}')
 barrier()
 say(f'main {child.pid}')
 while True: signal.pause()`,
-      ['--restart', 'on-failure', '--kill-timeout', '1'],
+      { options: ['--restart', 'on-failure', '--kill-timeout', '1'] },
     )
     const [, main] = await service.line(/main (\d+)/)
     service.signal('SIGTERM', Number(main))

@@ -87,7 +87,9 @@ pub struct Stop {
 }
 
 const RUN_STATUS: &str =
-    "Signals TERM, INT, HUP, USR1, USR2 and WINCH go to the current generation; TERM twice kills all.
+    "Signals TERM, INT, HUP, USR1, USR2 and WINCH go to the current generation. After TERM or INT the
+service is to end: even one that goes on after INT is not started again, and killed after
+--kill-timeout. TERM twice kills all at once; so is every generation that appears later.
 
 Exit status: that of the last generation, 128 + n if signal n ended it; 127 if the command is
 not found, 126 if it cannot be executed.";
@@ -98,7 +100,7 @@ pub struct Run {
     /// Where the service is to have its coordination socket (its $SHELLFLIP_SOCKET)
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// Whether to start the service again when its last generation has ended by itself
+    /// Whether to start the service again when its last generation has ended, not told by TERM or INT to us
     #[arg(long, value_name = "WHEN", default_value = "never")]
     pub restart: Policy,
     /// Seconds from the first TERM or INT to killing what is left; 0 waits for ever [default: 0]

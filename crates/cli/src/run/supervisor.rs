@@ -4,7 +4,7 @@
 
 use super::backoff::Backoff;
 use super::command::{cannot_run, command};
-use super::process;
+use super::process::{self, Process};
 use super::socket::NotifySocket;
 use super::sys::{self, Signal, Status};
 use super::tree::Tree;
@@ -13,7 +13,7 @@ use crate::args;
 use crate::output;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, getpid, getsid, kill_process};
+use rustix::process::{Pid, Signal as Sendable, getpid, getsid};
 use shellflip_core::notify::Notifier;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -24,6 +24,9 @@ pub const CAUGHT: [i32; 7] =
 
 /// More messages than a queue holds (net.unix.max_dgram_qlen): whoever fills it without end does not keep us from the rest.
 const MOST_MESSAGES: u32 = 4096;
+
+/// Where the kernel cannot tell of the end of a process that is no child.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub struct Supervisor {
     options: args::Run,
@@ -36,10 +39,13 @@ pub struct Supervisor {
     started: Instant,
     /// When the service is to be started again.
     again: Option<Instant>,
-    /// When it was told to end.
-    ending: Option<Instant>,
+    /// It was told to end.
+    ending: bool,
     terms: u32,
-    killed: bool,
+    /// From when on every generation is killed that there is, or that is named.
+    kill_at: Option<Instant>,
+    /// It was said that one could not be killed.
+    complained: bool,
 }
 
 impl Supervisor {
@@ -53,9 +59,10 @@ impl Supervisor {
             tree: Tree::default(),
             started: Instant::now(),
             again: None,
-            ending: None,
+            ending: false,
             terms: 0,
-            killed: false,
+            kill_at: None,
+            complained: false,
         }
     }
 
@@ -87,7 +94,7 @@ impl Supervisor {
             Ok(child) => {
                 // Reaped with all others: nobody waits for the Child itself.
                 if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-                    self.tree.started(pid);
+                    self.tree.started(Process::child(pid));
                 }
                 return None;
             }
@@ -102,30 +109,29 @@ impl Supervisor {
     fn hear(&mut self, reaped: Option<Pid>) {
         for _ in 0..MOST_MESSAGES {
             let Some((datagram, text)) = self.socket.receive() else { return };
-            let words = Words::read(&text, self.ending.is_some());
+            let words = Words::read(&text, self.ending);
             let sender = Pid::from_raw(datagram.sender.max(0));
             if !sender.is_some_and(|sender| self.tree.believes(sender, words.main)) {
                 continue;
             }
-            match words.main {
-                Some(pid) if reaped == Some(pid) || process::is_ours(pid) => {
-                    self.tree.succeeded_by(pid);
-                    self.again = None;
+            if let Some(pid) = words.main {
+                let ended = (reaped == Some(pid)).then(|| Process::child(pid));
+                match ended.or_else(|| Process::descendant(pid)) {
+                    Some(process) => {
+                        self.tree.succeeded_by(process);
+                        self.again = None;
+                    }
+                    // Such as a wrapper's idea of a pid in a namespace of its own. We would wait for a stranger.
+                    None => self.say(&format!("MAINPID={pid} is no process of this service: ignored")),
                 }
-                // Such as a wrapper's idea of a pid in a namespace of its own. We would wait for a stranger.
-                Some(pid) => {
-                    self.say(&format!("MAINPID={} is no process of this service: ignored", pid.as_raw_nonzero()))
-                }
-                None => {}
             }
             if let Some(next) = words.next {
-                self.tree.begins(next.filter(|&next| process::is_ours(next)));
+                self.tree.begins(next.and_then(Process::descendant));
             }
             if words.above.is_empty() {
                 continue;
             }
-            // The descriptor of a barrier is answered by being closed, those for the store go up.
-            let descriptors: Vec<_> = datagram.descriptors.iter().filter(|_| !words.barrier).map(AsFd::as_fd).collect();
+            let descriptors: Vec<_> = datagram.descriptors.iter().filter(|_| words.stores).map(AsFd::as_fd).collect();
             if let Err(error) = self.above.send_with(&words.above, &descriptors) {
                 self.say(&format!("the service manager could not be told: {error}"));
             }
@@ -137,13 +143,15 @@ impl Supervisor {
         let mut end = None;
         while let Some((pid, status)) = sys::reap() {
             self.hear(Some(pid));
-            if self.tree.ended(pid, status, process::alive) {
+            if self.tree.ended(pid, status, Process::is_alive) {
                 end = Some(status);
             }
         }
-        if let Some(pid) = self.tree.vanished(process::alive) {
-            let status = Status::Exited(1);
-            if self.tree.ended(pid, status, process::alive) {
+        while let Some(pid) = self.tree.vanished(Process::is_alive) {
+            self.hear(Some(pid));
+            // How it did was another's to see, unless it was our doing.
+            let status = if self.kills() { Status::Killed(9) } else { Status::Exited(1) };
+            if self.tree.ended(pid, status, Process::is_alive) {
                 end = Some(status);
             }
         }
@@ -154,7 +162,7 @@ impl Supervisor {
     }
 
     fn on_end(&mut self, status: Status) {
-        if self.ending.is_some() {
+        if self.ending {
             return;
         }
         let Some(pause) = self.backoff.after(status, self.started.elapsed()) else { return };
@@ -168,7 +176,7 @@ impl Supervisor {
 
     /// A service that went into the background looks as one that has ended.
     fn look_back(&self, status: Status) {
-        if status == Status::Exited(0) && self.ending.is_none() && process::children_left() {
+        if status == Status::Exited(0) && !self.ending && process::children_left() {
             self.say("the service has ended, but what it started goes on without us: it must stay in the foreground");
         }
     }
@@ -187,56 +195,63 @@ impl Supervisor {
         if signal.number == libc::SIGCHLD {
             return;
         }
-        if matches!(signal.number, libc::SIGTERM | libc::SIGINT) {
-            self.ending.get_or_insert_with(Instant::now);
+        let now = Instant::now();
+        if matches!(signal.number, libc::SIGTERM | libc::SIGINT) && !self.ending {
+            self.ending = true;
             self.again = None;
+            self.kill_at = self.options.kill_timeout.and_then(|timeout| now.checked_add(timeout));
         }
         if signal.number == libc::SIGTERM {
             self.terms += 1;
             if self.terms > 1 {
-                self.kill();
+                self.kill_at = Some(now);
                 return;
             }
         }
         if (signal.sent || is_for_leader_alone(signal.number))
-            && let (Some(main), Some(number)) =
-                (self.tree.main(), rustix::process::Signal::from_named_raw(signal.number))
+            && let (Some(main), Some(sendable)) = (self.tree.main(), Sendable::from_named_raw(signal.number))
+            && let Err(error) = main.send(sendable)
         {
-            let _ = kill_process(main, number);
+            self.say(&format!("signal {} could not be sent to {}: {error}", signal.number, main.pid()));
         }
     }
 
     fn look_at_clock(&mut self) {
         let now = Instant::now();
-        if self.kill_at().is_some_and(|at| at <= now) {
-            self.kill();
-        }
         if self.again.is_some_and(|at| at <= now) {
             self.start();
         }
+        if self.kills() {
+            self.kill();
+        }
     }
 
-    fn kill_at(&self) -> Option<Instant> {
-        let timeout = self.options.kill_timeout.filter(|_| !self.killed)?;
-        self.ending?.checked_add(timeout)
+    fn kills(&self) -> bool {
+        self.kill_at.is_some_and(|at| at <= Instant::now())
     }
 
-    /// Every generation, whatever it is about.
+    /// Every generation, whatever it is about. In each turn: one may still have been named by another that died of it.
     fn kill(&mut self) {
-        self.killed = true;
-        for pid in self.tree.all() {
-            let _ = kill_process(pid, rustix::process::Signal::KILL);
+        for process in self.tree.all() {
+            if let Err(error) = process.send(Sendable::KILL)
+                && !self.complained
+            {
+                self.complained = true;
+                self.say(&format!("{} could not be killed: {error}", process.pid()));
+            }
         }
     }
 
     fn wait(&self) {
-        let next = [self.again, self.kill_at()].into_iter().flatten().min();
-        let left = next.map(|at| at.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)));
+        let now = Instant::now();
+        // What is killed is not waited for by the clock.
+        let kill_at = self.kill_at.filter(|&at| at > now);
+        let unwatched = self.tree.all().any(Process::is_unwatchable).then(|| now + LOOK_EVERY);
+        let next = [self.again, kill_at, unwatched].into_iter().flatten().min();
+        let left = next.map(|at| at.saturating_duration_since(now).max(Duration::from_millis(1)));
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        // Whose end is another's to see: a generation named while it is a grandchild, until it becomes our child.
-        let watched = self.tree.main().and_then(process::watch);
         let mut fds = vec![PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
-        fds.extend(watched.as_ref().map(|process| PollFd::new(process, PollFlags::IN)));
+        fds.extend(self.tree.all().filter_map(Process::watch).map(|handle| PollFd::new(handle, PollFlags::IN)));
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             // Nothing of ours can cause it; do not turn in a busy loop if something does.

@@ -5,78 +5,83 @@
 //! (NotifyAccess=main in systemd's words). While it starts another generation it names that one, too
 //! (`X_SHELLFLIP_NEXT=`, empty once that failed), which becomes main if the main process dies without a word.
 
+use super::process::Process;
 use super::sys::Status;
 use rustix::process::Pid;
 
 /// The generations of the service.
 #[derive(Debug, Default)]
 pub struct Tree {
-    main: Option<Pid>,
-    next: Option<Pid>,
+    main: Option<Process>,
+    next: Option<Process>,
     /// They drain.
-    older: Vec<Pid>,
+    older: Vec<Process>,
     last: Option<Status>,
 }
 
 impl Tree {
     /// A first generation was started, or another after the last has ended.
-    pub fn started(&mut self, pid: Pid) {
-        self.main = Some(pid);
+    pub fn started(&mut self, process: Process) {
+        self.main = Some(process);
         self.next = None;
     }
 
     /// The process that signals go to.
-    pub fn main(&self) -> Option<Pid> {
-        self.main
+    pub fn main(&self) -> Option<&Process> {
+        self.main.as_ref()
     }
 
     /// Whether this process is believed. An older generation is, of itself, when the one that replaced it has died while it
     /// had not let go: it serves again.
     pub fn believes(&self, sender: Pid, names: Option<Pid>) -> bool {
-        match self.main {
-            Some(main) => main == sender,
-            None => names == Some(sender) && self.older.contains(&sender),
+        match &self.main {
+            Some(main) => main.pid() == sender,
+            None => names == Some(sender) && self.older.iter().any(|older| older.pid() == sender),
         }
     }
 
     /// All that belong to the service, the main process first.
-    pub fn all(&self) -> impl Iterator<Item = Pid> + '_ {
-        self.main.into_iter().chain(self.next).chain(self.older.iter().copied())
+    pub fn all(&self) -> impl Iterator<Item = &Process> {
+        self.main.iter().chain(&self.next).chain(&self.older)
     }
 
     /// The main process names its successor.
-    pub fn succeeded_by(&mut self, pid: Pid) {
-        if self.main == Some(pid) {
+    pub fn succeeded_by(&mut self, process: Process) {
+        if self.is_main(process.pid()) {
             return;
         }
-        self.older.extend(self.main.replace(pid));
-        self.older.retain(|&older| older != pid);
+        self.older.retain(|older| older.pid() != process.pid());
+        self.older.extend(self.main.replace(process));
         self.next = None;
     }
 
     /// The main process has begun another generation, or none any more.
-    pub fn begins(&mut self, pid: Option<Pid>) {
-        self.next = pid.filter(|&pid| self.main != Some(pid));
+    pub fn begins(&mut self, process: Option<Process>) {
+        self.next = process.filter(|process| !self.is_main(process.pid()));
     }
 
     /// A process has ended. `alive` tells whether another one lives. True: it was the main one and nobody follows it.
-    pub fn ended(&mut self, pid: Pid, status: Status, alive: impl Fn(Pid) -> bool) -> bool {
-        self.older.retain(|&older| older != pid);
-        if self.next == Some(pid) {
+    pub fn ended(&mut self, pid: Pid, status: Status, alive: impl Fn(&Process) -> bool) -> bool {
+        self.older.retain(|older| older.pid() != pid);
+        if self.next.as_ref().is_some_and(|next| next.pid() == pid) {
             self.next = None;
         }
-        if self.main != Some(pid) {
+        if !self.is_main(pid) {
             return false;
         }
         self.last = Some(status);
-        self.main = self.next.take().filter(|&next| alive(next));
+        self.main = self.next.take().filter(alive);
         self.main.is_none()
     }
 
-    /// A main process that took over from a dead one may be reaped by the launcher that started it: then its end is not
-    /// ours to see.
-    pub fn vanished(&self, alive: impl Fn(Pid) -> bool) -> Option<Pid> {
-        self.main.filter(|&main| !alive(main))
+    /// One that has ended without our being told. Whoever started a generation may go on and reap it: a launcher, while the
+    /// old generation dies, or a program in between.
+    pub fn vanished(&self, alive: impl Fn(&Process) -> bool) -> Option<Pid> {
+        self.all().find(|process| !alive(process)).map(Process::pid)
+    }
+
+    fn is_main(&self, pid: Pid) -> bool {
+        self.main.as_ref().is_some_and(|main| main.pid() == pid)
     }
 
     /// No generation is left.
@@ -98,8 +103,12 @@ mod tests {
         Pid::from_raw(number).unwrap()
     }
 
+    fn process(number: i32) -> Process {
+        Process::child(pid(number))
+    }
+
     fn all(tree: &Tree) -> Vec<i32> {
-        tree.all().map(|pid| pid.as_raw_nonzero().get()).collect()
+        tree.all().map(|process| process.pid().as_raw_nonzero().get()).collect()
     }
 
     const OK: Status = Status::Exited(0);
@@ -107,9 +116,9 @@ mod tests {
     #[test]
     fn a_named_successor_is_main_and_the_old_one_is_waited_for() {
         let mut tree = Tree::default();
-        tree.started(pid(10));
-        tree.begins(Some(pid(11)));
-        tree.succeeded_by(pid(11));
+        tree.started(process(10));
+        tree.begins(Some(process(11)));
+        tree.succeeded_by(process(11));
         assert_eq!(all(&tree), [11, 10]);
         assert!(!tree.ended(pid(10), OK, |_| true));
         assert!(!tree.is_over());
@@ -121,8 +130,8 @@ mod tests {
     #[test]
     fn the_exit_status_is_the_newest_generations_even_if_an_older_one_ends_later() {
         let mut tree = Tree::default();
-        tree.started(pid(10));
-        tree.succeeded_by(pid(11));
+        tree.started(process(10));
+        tree.succeeded_by(process(11));
         assert!(tree.ended(pid(11), Status::Killed(9), |_| true));
         assert!(!tree.is_over());
         assert!(!tree.ended(pid(10), OK, |_| true));
@@ -133,19 +142,30 @@ mod tests {
     #[test]
     fn a_generation_that_initialises_follows_a_main_process_that_dies() {
         let mut tree = Tree::default();
-        tree.started(pid(10));
-        tree.begins(Some(pid(11)));
+        tree.started(process(10));
+        tree.begins(Some(process(11)));
         assert!(!tree.ended(pid(10), Status::Killed(9), |_| true));
-        assert_eq!(tree.main(), Some(pid(11)));
-        assert_eq!(tree.vanished(|_| false), Some(pid(11)));
+        assert_eq!(all(&tree), [11]);
+    }
+
+    #[test]
+    fn the_end_of_any_generation_may_be_anothers_to_see() {
+        let mut tree = Tree::default();
+        tree.started(process(10));
+        tree.succeeded_by(process(11));
+        tree.begins(Some(process(12)));
+        assert_eq!(tree.vanished(|_| true), None);
+        for dead in [10, 11, 12] {
+            assert_eq!(tree.vanished(|process| process.pid() != pid(dead)), Some(pid(dead)));
+        }
     }
 
     #[test]
     fn one_that_failed_or_is_dead_already_follows_nobody() {
         for called_off in [true, false] {
             let mut tree = Tree::default();
-            tree.started(pid(10));
-            tree.begins(Some(pid(11)));
+            tree.started(process(10));
+            tree.begins(Some(process(11)));
             if called_off {
                 tree.begins(None);
             }
@@ -157,21 +177,21 @@ mod tests {
     #[test]
     fn an_older_one_takes_back_what_a_dead_successor_had() {
         let mut tree = Tree::default();
-        tree.started(pid(10));
-        tree.succeeded_by(pid(11));
+        tree.started(process(10));
+        tree.succeeded_by(process(11));
         assert!(!tree.believes(pid(10), Some(pid(10))));
         assert!(tree.ended(pid(11), Status::Killed(9), |_| true));
         assert!(!tree.believes(pid(99), Some(pid(99))));
         assert!(!tree.believes(pid(10), None));
         assert!(tree.believes(pid(10), Some(pid(10))));
-        tree.succeeded_by(pid(10));
+        tree.succeeded_by(process(10));
         assert_eq!(all(&tree), [10]);
     }
 
     #[test]
     fn an_orphan_is_nobody() {
         let mut tree = Tree::default();
-        tree.started(pid(10));
+        tree.started(process(10));
         assert!(!tree.ended(pid(99), OK, |_| true));
         assert_eq!(all(&tree), [10]);
         assert_eq!(tree.last(), None);

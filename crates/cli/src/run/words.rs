@@ -11,8 +11,9 @@ pub struct Words {
     pub main: Option<Pid>,
     /// Another generation is being started, or (the inner `None`) none any more.
     pub next: Option<Option<Pid>>,
-    /// Someone waits until we have dealt with all that was said.
-    pub barrier: bool,
+    /// The descriptors that came with it are for the store of the one above. All others are closed, by which a barrier is
+    /// answered.
+    pub stores: bool,
     /// For the service manager above us, of which we are the main process. Empty: nothing.
     pub above: String,
 }
@@ -25,11 +26,12 @@ impl Words {
             match key {
                 "MAINPID" => words.main = pid(value),
                 NEXT => words.next = Some(pid(value)),
-                "BARRIER" => words.barrier = true,
+                "BARRIER" => {}
                 // The one above hears us and nobody else.
-                "NOTIFYACCESS" | "MAINPIDFDID" => {}
+                "NOTIFYACCESS" | "MAINPIDFD" | "MAINPIDFDID" => {}
                 "STOPPING" if !ending => {}
                 _ => {
+                    words.stores |= key == "FDSTORE";
                     if !words.above.is_empty() {
                         words.above.push('\n');
                     }
@@ -73,6 +75,15 @@ mod tests {
         assert_eq!(Words::read("X_SHELLFLIP_NEXT=7", false).next, Some(Pid::from_raw(7)));
         assert_eq!(Words::read("X_SHELLFLIP_NEXT=", false).next, Some(None));
         assert_eq!(Words::read("READY=1", false).next, None);
+    }
+
+    #[test]
+    fn only_descriptors_for_the_store_go_on() {
+        assert!(Words::read("FDSTORE=1\nFDNAME=web", false).stores);
+        for other in ["BARRIER=1", "MAINPIDFD=1\nREADY=1", "FDSTOREREMOVE=1\nFDNAME=web"] {
+            assert!(!Words::read(other, false).stores, "{other}");
+        }
+        assert_eq!(Words::read("BARRIER=1\nMAINPIDFD=1\nMAINPIDFDID=7\nNOTIFYACCESS=all", false).above, "");
     }
 
     #[test]
