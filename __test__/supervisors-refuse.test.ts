@@ -1,7 +1,11 @@
 /** Where the first restart would end the service it is refused, with what to do: seen under the real programs. */
+import { execFileSync } from 'node:child_process'
+import { symlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { temporaryDirectory } from './support/directory'
 import { alive, gone, until } from './support/processes'
+import { shellflip } from './support/run'
 import { type Service, start } from './support/spawn'
 import { install, names, Supervised, said } from './support/supervisors'
 
@@ -13,7 +17,12 @@ const node = [process.execPath, 'server.mjs']
 const fronts = [
   ['itself', node, 'pid 1'],
   ['tini', ['tini', '--', ...node], 'tini'],
+  ['tini-static', ['tini-static', '--', ...node], 'tini-static'],
   ['dumb-init', ['dumb-init', '--', ...node], 'dumb-init'],
+  ['catatonit', ['catatonit', '--', ...node], 'catatonit'],
+  // What `docker run --init` and `podman run --init` put there: the same programs under names of their own.
+  ['docker-init', ['./docker-init', '--', ...node], 'docker-init'],
+  ['podman-init', ['./podman-init', '--', ...node], 'podman-init'],
   ['a shell', ['sh', '-c', `${node.join(' ')}; exit $?`], 'pid 1'],
   ['npm start', ['npm', 'start'], 'pid 1'],
 ] as const
@@ -21,6 +30,13 @@ const fronts = [
 function contained(command: readonly string[], env: NodeJS.ProcessEnv = {}): Service {
   const directory = temporaryDirectory()
   install(directory)
+  for (const [name, program] of [
+    ['docker-init', 'tini-static'],
+    ['podman-init', 'catatonit'],
+  ] as const) {
+    const path = execFileSync('/bin/sh', ['-c', `command -v ${program}`], { encoding: 'utf8' }).trim()
+    symlinkSync(path, join(directory, name))
+  }
   const [file = '', ...execArgv] = [...CONTAINER, ...command]
   return start(null, { file, execArgv, directory, env })
 }
@@ -56,6 +72,22 @@ describe('the first process of a container', () => {
     await service.clean()
   })
 })
+
+it.each([['tini'], ['catatonit'], ['dumb-init', '--single-child']])(
+  '%s with `shellflip run` behind it: restarts, and ends as the service ends',
+  async (...init) => {
+    const service = contained([...init, '--', shellflip, 'run', '--', ...node])
+    expect(await ready(service.directory, service)).toMatchObject([{ supported: true }])
+    for (const generation of [2, 3]) {
+      expect((await service.cli('restart')).code).toBe(0)
+      expect((await ready(service.directory, service, generation)).at(-1)).toMatchObject({ generation })
+    }
+    const [first] = service.processes().filter(({ parent }) => parent === service.pid)
+    process.kill(first?.pid ?? 0, 'SIGTERM')
+    expect(await service.firstExit).toEqual({ code: 0, signal: null })
+    await service.clean()
+  },
+)
 
 describe.each(names)('%s', (name) => {
   it('is refused, and the service goes on', async () => {

@@ -26,8 +26,10 @@ pub fn command(words: &[OsString], notify_socket: &str, socket: Option<&Path>) -
         plain(words)
     };
     command.env("NOTIFY_SOCKET", notify_socket);
-    // Whoever is main pings; we pass it on.
-    command.env_remove("WATCHDOG_PID");
+    // Whoever is main pings, and we pass it on, if it is us from whom that is wanted.
+    if is_us("WATCHDOG_PID") {
+        command.env_remove("WATCHDOG_PID");
+    }
     if let Some(socket) = socket {
         command.env("SHELLFLIP_SOCKET", socket);
     }
@@ -59,6 +61,18 @@ fn program(words: &[OsString]) -> &OsStr {
     words.first().map(OsString::as_os_str).unwrap_or_default()
 }
 
+/// How many descriptors a service manager has passed to us (sd_listen_fds(3)).
+pub fn passed() -> i32 {
+    if !inherits_sockets() {
+        return 0;
+    }
+    env::var("LISTEN_FDS").ok().and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
 fn inherits_sockets() -> bool {
-    env::var_os("LISTEN_FDS").is_some() && env::var_os("LISTEN_PID").is_some_and(|pid| pid == *id().to_string())
+    env::var_os("LISTEN_FDS").is_some() && is_us("LISTEN_PID")
+}
+
+fn is_us(variable: &str) -> bool {
+    env::var_os(variable).is_some_and(|pid| pid == *id().to_string())
 }

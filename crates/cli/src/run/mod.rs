@@ -34,6 +34,8 @@ pub fn run(options: args::Run) -> ExitCode {
 
 fn supervise(mut options: args::Run) -> Result<u8, Trouble> {
     let system = |syscall, error: io::Error| Trouble::system(syscall, &error);
+    // Before we open anything.
+    let passed = sys::passed(command::passed());
     // The service may start elsewhere than we did.
     options.socket = options.socket.map(std::path::absolute).transpose().map_err(|error| system("getcwd", error))?;
     set_child_subreaper(Some(getpid())).map_err(|errno| system("prctl", errno.into()))?;
@@ -48,7 +50,7 @@ fn supervise(mut options: args::Run) -> Result<u8, Trouble> {
         })?),
         None => None,
     };
-    Ok(Supervisor::new(options, socket, signals).run())
+    Ok(Supervisor::new(options, socket, signals, passed).run())
 }
 
 fn signal_pipe() -> io::Result<(std::os::fd::OwnedFd, std::os::fd::OwnedFd)> {

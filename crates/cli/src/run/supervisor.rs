@@ -9,7 +9,7 @@ use super::socket::NotifySocket;
 use super::sys::{self, Signal, Status};
 use super::tree::Tree;
 use super::words::Words;
-use crate::args;
+use crate::args::{self, Policy};
 use crate::output;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -32,7 +32,11 @@ pub struct Supervisor {
     options: args::Run,
     socket: NotifySocket,
     signals: OwnedFd,
+    /// Sockets that we were given for the service; as long as it may be started again.
+    passed: Vec<OwnedFd>,
     above: Notifier,
+    /// The one above could not be told the last time, which was said.
+    deaf: bool,
     tree: Tree,
     backoff: Backoff,
     /// When the newest first generation was started.
@@ -49,13 +53,15 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    pub fn new(options: args::Run, socket: NotifySocket, signals: OwnedFd) -> Self {
+    pub fn new(options: args::Run, socket: NotifySocket, signals: OwnedFd, passed: Vec<OwnedFd>) -> Self {
         Supervisor {
             backoff: Backoff::new(options.restart),
             options,
             socket,
             signals,
+            passed,
             above: Notifier::from_env(),
+            deaf: false,
             tree: Tree::default(),
             started: Instant::now(),
             again: None,
@@ -96,6 +102,10 @@ impl Supervisor {
                 if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
                     self.tree.started(Process::child(pid));
                 }
+                // Else one that the service closes would live on with us, unserved.
+                if self.options.restart == Policy::Never {
+                    self.passed.clear();
+                }
                 return None;
             }
             Err(error) => error,
@@ -132,9 +142,11 @@ impl Supervisor {
                 continue;
             }
             let descriptors: Vec<_> = datagram.descriptors.iter().filter(|_| words.stores).map(AsFd::as_fd).collect();
-            if let Err(error) = self.above.send_with(&words.above, &descriptors) {
+            let told = self.above.send_with(&words.above, &descriptors);
+            if let (Err(error), false) = (&told, self.deaf) {
                 self.say(&format!("the service manager could not be told: {error}"));
             }
+            self.deaf = told.is_err();
         }
     }
 

@@ -47,6 +47,17 @@ extern "C" fn note(signal: c_int, info: *mut libc::siginfo_t, _context: *mut lib
     unsafe { *errno = saved };
 }
 
+/// The first `count` descriptors after standard error that are open: those that a service manager passed. For the start of
+/// the process, before any of them could be our own.
+pub fn passed(count: c_int) -> Vec<OwnedFd> {
+    let open = |&fd: &c_int| {
+        // SAFETY: only asks.
+        unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
+    };
+    // SAFETY: open, and nobody's: nothing has been opened yet.
+    (3..3_i32.saturating_add(count)).take_while(open).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).collect()
+}
+
 /// The end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
