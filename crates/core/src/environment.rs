@@ -19,7 +19,7 @@ pub(crate) const RESTART_SOCKET: &str = "OXY_RESTART_SOCKET";
 /// The crate's handover pipe: a descriptor.
 pub(crate) const HANDOVER: &str = "OXY_HANDOVER_PIPE";
 /// Our channel: version:descriptor:pid.
-pub(crate) const CHANNEL: &str = "SHELLFLIP_CHANNEL";
+pub const CHANNEL: &str = "SHELLFLIP_CHANNEL";
 /// The number of the generation that is started.
 pub(crate) const GENERATION: &str = "SHELLFLIP_GENERATION";
 /// Whom `LISTEN_FDS` is for.

@@ -5,6 +5,7 @@
 //! orphans. We end when no generation is left, as the newest of them ended.
 
 mod backoff;
+mod begun;
 pub mod command;
 mod process;
 mod socket;

@@ -3,6 +3,7 @@
 //! What was said counts before how somebody ended: a generation names its successor before it exits.
 
 use super::backoff::Backoff;
+use super::begun;
 use super::command::{cannot_run, command};
 use super::process::{self, Process};
 use super::socket::NotifySocket;
@@ -154,23 +155,32 @@ impl Supervisor {
     fn reap(&mut self) -> Option<Status> {
         let mut end = None;
         while let Some((pid, status)) = sys::reap() {
-            self.hear(Some(pid));
-            if self.tree.ended(pid, status, Process::is_alive) {
-                end = Some(status);
-            }
+            end = self.ended(pid, status).or(end);
         }
         while let Some(pid) = self.tree.vanished(Process::is_alive) {
-            self.hear(Some(pid));
             // How it did was another's to see, unless it was our doing.
             let status = if self.kills() { Status::Killed(9) } else { Status::Exited(1) };
-            if self.tree.ended(pid, status, Process::is_alive) {
-                end = Some(status);
-            }
+            end = self.ended(pid, status).or(end);
         }
         if let Some(status) = end {
             self.on_end(status);
         }
         end
+    }
+
+    /// A process has ended. Gives how the service did with it, if nobody goes on.
+    fn ended(&mut self, pid: Pid, status: Status) -> Option<Status> {
+        self.hear(Some(pid));
+        if !self.tree.ended(pid, status, Process::is_alive) {
+            return None;
+        }
+        match begun::find(|pid| self.tree.all().any(|known| known.pid() == pid)) {
+            Some(process) => {
+                self.tree.goes_on(process);
+                None
+            }
+            None => Some(status),
+        }
     }
 
     fn on_end(&mut self, status: Status) {

@@ -74,6 +74,11 @@ impl Tree {
         self.main.is_none()
     }
 
+    /// A generation that nobody has named goes on alone.
+    pub fn goes_on(&mut self, process: Process) {
+        self.main = Some(process);
+    }
+
     /// One that has ended without our being told. Whoever started a generation may go on and reap it: a launcher, while the
     /// old generation dies, or a program in between.
     pub fn vanished(&self, alive: impl Fn(&Process) -> bool) -> Option<Pid> {
