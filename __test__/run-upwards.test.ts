@@ -131,6 +131,8 @@ it('RELOADING, then READY, of a unit of Type=notify-reload, whose signal run sen
   service.signal('SIGUSR2')
   expect((await manager.hears(/^RELOADING=1/)).text).toMatch(/^RELOADING=1\nMONOTONIC_USEC=\d+$/)
   await manager.hears(/^READY=1\nSTATUS=generation 2: ready[\s\S]*\nERRNO=0$/)
+  // Its own words: it is adopted.
+  await manager.hears(/^STATUS=generation 2: ready, 0 connections$/)
   await service.end(service.pid)
 })
 

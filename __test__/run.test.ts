@@ -216,10 +216,13 @@ describe('the terminal', () => {
     const service = start(null, { file: 'script', execArgv: ['-qec', command, '/dev/null'], stdin: 'pipe' })
     await service.event('ready')
     await service.restart()
-    await service.event('ready')
+    const { pid } = await service.event('ready')
     // Of the first one, which has drained.
     expect(await service.event('interrupts')).toMatchObject({ count: 0 })
     service.input('\x03')
+    await service.event('interrupted')
+    // What run makes of the interrupt it has made by the time it passes this on.
+    service.signal('SIGTERM', look(pid)?.parent)
     expect(await service.event('interrupts')).toMatchObject({ count: 1 })
     expect(await service.firstExit).toEqual({ code: 0, signal: null })
   })
