@@ -1,6 +1,6 @@
 /** SIGTERM and SIGINT while a restart is under way: to the old generation, to the new one, to all of the service. */
 import { describe, expect, it } from 'vitest'
-import { askRestart, expectWhole, serving, status } from './support/generations'
+import { askRestart, expectWhole, serving, status, stop } from './support/generations'
 import { get } from './support/http'
 import { type Phase, standing } from './support/phases'
 import { look } from './support/processes'
@@ -73,10 +73,26 @@ describe('SIGTERM to the new generation', () => {
     await expectWhole(old, { pid, generation: 1 })
   })
 
-  it('in A, where it drains and exits before it is adopted: the old one goes on, with all its files', async () => {
+  it('in A, where supervisors may know it as the main process: the restart goes through, and the service ends', async () => {
+    const { service, pid, asked, second, goOn } = await standing('A')
+    service.signal('SIGTERM', second.pid)
+    await service.line(/to end, once the service is ours$/)
+    goOn()
+    expect(await asked).toMatchObject({ code: 0, said: { ok: true, pid: second.pid } })
+    for (const each of [pid, second.pid]) {
+      expect(await exitOf(service, each)).toEqual({ pid: each, code: 0, signal: 0 })
+    }
+    expect((await service.firstExit).code).toBe(0)
+    await service.clean()
+  })
+
+  it('in A, and it is not adopted within 5 s: it drains and exits, and the old one goes on, with all its files', async () => {
     const old = await standing('A')
     const { service, pid, asked, second } = old
+    await stop(pid)
     service.signal('SIGTERM', second.pid)
+    await service.line(/draining: the service shuts down$/)
+    process.kill(pid, 'SIGCONT')
     expect(await asked).toMatchObject(DIED)
     expect(await status(service)).toMatchObject({ pid, phase: 'ready' })
     await expectWhole(old, { pid, generation: 1 })

@@ -179,6 +179,7 @@ impl Running {
         self.tell_owning(announce);
         self.store();
         (self.sink)(Event::Adopted);
+        self.shut_down_if_asked();
         self.reload_if_asked();
     }
 

@@ -32,6 +32,8 @@ pub(crate) enum Command {
     },
     Released,
     Shutdown,
+    /// A shutdown has waited for ADOPTED for as long as it may.
+    ShutdownDue,
     Drained(std::sync::mpsc::Sender<()>),
     Status(u32, Option<String>),
     /// Nothing is left of what was started.

@@ -1,14 +1,40 @@
 //! This process is about to end: what is the service's goes with it only if the service ends, and exactly one generation
 //! knows that it does.
 
-use super::lock;
+use super::act::STEP_TIMEOUT;
 use super::run::Running;
+use super::{Command, lock};
 use crate::channel::Received;
 use crate::coordination::Bound;
-use crate::restart::{Reason, State};
+use crate::restart::{self, Reason, State};
 use crate::successor;
 
 impl Running {
+    /// This process is told to end. Supervisors know it as the main process a moment before the service is its own: who ended
+    /// without that would leave the service to the old generation, whom nobody has told. So it waits for ADOPTED.
+    pub(super) fn shut_down(&mut self) {
+        if self.told_to_end {
+            return;
+        }
+        if self.successor.state() != successor::State::Serving {
+            return self.step(restart::Event::Shutdown);
+        }
+        self.told_to_end = true;
+        self.trace("told to end, once the service is ours".into());
+        let commands = self.commands.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(STEP_TIMEOUT).await;
+            let _ = commands.send(Command::ShutdownDue);
+        });
+    }
+
+    /// The service is ours, or will not be in time: what has waited for that.
+    pub(super) fn shut_down_if_asked(&mut self) {
+        if std::mem::take(&mut self.told_to_end) {
+            self.step(restart::Event::Shutdown);
+        }
+    }
+
     /// What belongs to the service ends with it, unless another generation has it now.
     pub(super) fn end(&mut self) {
         self.settle_adoption();

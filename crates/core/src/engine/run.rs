@@ -60,6 +60,8 @@ pub(crate) struct Running {
     pub draining: Option<Reason>,
     /// A restart that failed, while its hook runs.
     pub undone: Option<Undone>,
+    /// Told to end before the service was ours.
+    pub told_to_end: bool,
 }
 
 impl Running {
@@ -143,7 +145,8 @@ impl Running {
             Command::HandoverFailed { attempt, message } => self.handover_failed(attempt, message),
             Command::ReadinessClosed { attempt } if attempt == self.attempts => self.never_ready(),
             Command::Released => self.yielded(),
-            Command::Shutdown => self.step(restart::Event::Shutdown),
+            Command::Shutdown => self.shut_down(),
+            Command::ShutdownDue => self.shut_down_if_asked(),
             Command::Drained(done) => self.drained(done),
             Command::Status(id, json) => self.reply_status(id, json),
             Command::Ended(undone) => self.ended(*undone),

@@ -133,6 +133,7 @@ impl Setup {
             last_status: 0,
             draining: None,
             undone: None,
+            told_to_end: false,
         };
         if old == successor::Old::None {
             engine.answer_clients();

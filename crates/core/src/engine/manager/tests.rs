@@ -78,6 +78,7 @@ impl Told {
             last_status: 0,
             draining: None,
             undone: None,
+            told_to_end: false,
         };
         Told { running, events, manager, _directory: directory, _commands: received }
     }
