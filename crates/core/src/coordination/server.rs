@@ -137,7 +137,10 @@ async fn make_room(clients: &mut Vec<Client>) -> bool {
         };
         let due = clients[index].since + FIRST_WORDS;
         if due <= Instant::now() {
-            clients.remove(index).task.abort();
+            let Client { task, .. } = clients.remove(index);
+            task.abort();
+            // Only then is its descriptor closed: a queue full of clients would otherwise be accepted beside those that left.
+            let _ = task.await;
             return true;
         }
         // Meanwhile it may turn out not to be silent.
@@ -200,4 +203,28 @@ fn hung_up(stream: &UnixStream) -> bool {
     let fd = stream.as_fd();
     let mut polled = [PollFd::new(&fd, PollFlags::empty())];
     poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_makes_room_has_gone_before_the_next_one_is_let_in() {
+        let connected = Unanswered::default();
+        let silent = || {
+            let held = connected.one();
+            let task = tokio::spawn(async move {
+                let _held = held;
+                std::future::pending().await
+            });
+            Client { task, waiting: Arc::default(), since: Instant::now() - FIRST_WORDS }
+        };
+        let mut clients: Vec<Client> = (0..MAX_CLIENTS).map(|_| silent()).collect();
+        for _ in 0..MAX_CLIENTS {
+            assert!(make_room(&mut clients).await);
+            assert_eq!(*connected.0.borrow(), MAX_CLIENTS - 1);
+            clients.push(silent());
+        }
+    }
 }
