@@ -1,6 +1,6 @@
 /** Restarts that fail again and again cost nothing that lasts: descriptors, processes, threads, memory. */
 import { expect, it } from 'vitest'
-import { expectUnchanged, footprint } from './support/footprint'
+import { expectUnchanged, footprintAtRest } from './support/footprint'
 import { askRestart } from './support/generations'
 import { start } from './support/spawn'
 
@@ -17,7 +17,7 @@ it('twenty restarts that fail after a handover of 4 MiB leave nothing, and no me
   }
   // The heap and the allocator find their size.
   for (let warm = 0; warm < 5; warm++) await fail()
-  const before = { state: footprint(service), memory: await fail() }
+  const before = { state: await footprintAtRest(service), memory: await fail() }
   for (let attempt = 1; attempt < 20; attempt++) await fail()
   const after = await fail()
   await expectUnchanged(service, before.state)

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { expectUnchanged, type Footprint, footprint } from './footprint'
+import { expectUnchanged, type Footprint, footprintAtRest } from './footprint'
 import { get } from './http'
 import { alive } from './processes'
 import { type Restarted, type Said, type Service, type StartOptions, start } from './spawn'
@@ -32,17 +32,17 @@ export class Faulty {
   readonly port: number
   readonly before: Footprint
 
-  private constructor(service: Service, port: number) {
+  private constructor(service: Service, port: number, before: Footprint) {
     this.service = service
     this.port = port
-    this.before = footprint(service)
+    this.before = before
   }
 
   /** Starts a fixture that uses `serve()`; resolves once it serves. */
   static async start(program: string | null, options: StartOptions = {}): Promise<Faulty> {
     const service = start(program, options)
     const { port } = await service.event('ready', 20_000)
-    const faulty = new Faulty(service, Number(port))
+    const faulty = new Faulty(service, Number(port), await footprintAtRest(service))
     await faulty.serves(service.pid, 1)
     return faulty
   }

@@ -10,7 +10,7 @@ export interface Footprint {
   processes: string[]
   /** Number and target of each descriptor of that generation, and its flags where it is a standard stream. */
   descriptors: string[]
-  /** The names of its threads. */
+  /** Its threads: ours by name. The runtime's name themselves, each in its own time. */
   threads: string[]
   /** Whatever lies in the service's folder, which is its TMPDIR too. */
   files: string[]
@@ -39,11 +39,16 @@ export function footprint(service: Service, pid = service.pid): Footprint {
  * until that reads its end, and would be missed afterwards.
  */
 export async function footprintAtRest(service: Service, pid = service.pid): Promise<Footprint> {
+  await atRest(pid)
+  return footprint(service, pid)
+}
+
+/** Resolves once no client is connected to that generation. */
+export async function atRest(pid: number): Promise<void> {
   await until(
     () => connections(pid).length === 0,
     () => `connected still: ${connections(pid).join(', ')}`,
   )
-  return footprint(service, pid)
 }
 
 /**
@@ -71,14 +76,21 @@ function processesOf(service: Service, generation: number): string[] {
     .sort()
 }
 
-/** The descriptors of that generation that are connections of clients: over TCP, or accepted by a socket that has a path. */
+/**
+ * The descriptors of that generation that are connections of clients: over TCP, or accepted by a socket that has a path. All
+ * sockets but those of another kind: the kernel no longer lists a connection that both sides have closed.
+ */
 function connections(pid: number): string[] {
-  // proc_pid_net(5): of TCP, local and remote address, state (0A listens), ..., inode; of Unix sockets, flags, type, state
-  // (03 is connected), inode, path.
-  const tcp = ['tcp', 'tcp6'].flatMap((name) => rows(pid, name)).filter((row) => row[3] !== '0A')
-  const unix = rows(pid, 'unix').filter((row) => row[5] === '03' && row.length > 7)
-  const inodes = new Set([...tcp.map((row) => row[9]), ...unix.map((row) => row[6])])
-  return [...descriptors(pid).values()].filter((target) => inodes.has(/^socket:\[(\d+)\]$/.exec(target)?.[1]))
+  // proc_pid_net(5): of TCP and UDP, local and remote address, state (0A listens), ..., inode; of Unix sockets, flags, type,
+  // state (03 is connected), inode, path.
+  const tcp = ['tcp', 'tcp6'].flatMap((name) => rows(pid, name)).filter((row) => row[3] === '0A')
+  const udp = ['udp', 'udp6'].flatMap((name) => rows(pid, name))
+  const unix = rows(pid, 'unix').filter((row) => row[5] !== '03' || row.length <= 7)
+  const others = new Set([...tcp, ...udp].map((row) => row[9]).concat(unix.map((row) => row[6])))
+  return [...descriptors(pid).values()].filter((target) => {
+    const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1]
+    return inode !== undefined && !others.has(inode)
+  })
 }
 
 function rows(pid: number, protocol: string): string[][] {
@@ -93,5 +105,6 @@ function flags(pid: number, number: number): string {
 function threads(pid: number): string[] {
   return readdirSync(`/proc/${pid}/task`)
     .map((id) => readFileSync(`/proc/${pid}/task/${id}/comm`, 'latin1').trim())
+    .map((name) => (name.startsWith('shellflip') ? name : 'the runtime'))
     .sort()
 }

@@ -1,11 +1,15 @@
 /** The lines a service prints, all generations together, and waiting for them. */
 import type { Readable } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
 
 interface Waiter {
   take(line: string): boolean
 }
 
-/** Collects lines. Each line is given to one waiter at most, so that waiting twice for 'ready' means two lines. */
+/**
+ * Collects lines. Each line is given to one waiter at most, so that waiting twice for 'ready' means two lines. Whoever
+ * waited goes on when everything is read that was printed before the line, on the other streams as well.
+ */
 export class Output {
   /** Every line so far, of stdout and stderr, as they came. */
   readonly lines: string[] = []
@@ -31,7 +35,14 @@ export class Output {
   }
 
   /** As line(), with what `match` makes of a line. */
-  take<T>(match: (line: string) => T | undefined, what: string, deadlineMs = 10_000): Promise<T> {
+  async take<T>(match: (line: string) => T | undefined, what: string, deadlineMs = 10_000): Promise<T> {
+    const found = await this.#next(match, what, deadlineMs)
+    // The event loop may have read standard output first, of what it finds in one turn.
+    await turn()
+    return found
+  }
+
+  #next<T>(match: (line: string) => T | undefined, what: string, deadlineMs: number): Promise<T> {
     for (const [index, line] of this.#untaken.entries()) {
       const found = match(line)
       if (found === undefined) continue

@@ -1,6 +1,6 @@
 /** What the kernel knows of processes, read from /proc. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 
 /** One process, as it was when looked at. */
 export interface Process {
@@ -83,13 +83,16 @@ export async function until(
   }
 }
 
-/** Resolves once the process has ended. */
-export function gone(pid: number, deadlineMs?: number): Promise<void> {
-  return until(
+/** Resolves once the process has ended, and all that it printed is read. */
+export async function gone(pid: number, deadlineMs?: number): Promise<void> {
+  await until(
     () => !alive(pid),
     () => `process ${pid} still runs: ${look(pid)?.command}`,
     deadlineMs,
   )
+  // Its last words are in the pipe by now; the event loop looks there once in the second of two turns for certain.
+  await turn()
+  await turn()
 }
 
 function read(path: string): string | undefined {
