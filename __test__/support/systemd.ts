@@ -1,6 +1,7 @@
 /** A real systemd, in namespaces of its own, for the services of one test. Needs root; see systemd/boot.sh. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, onTestFinished } from 'vitest'
 import { temporaryDirectory } from './directory'
@@ -8,8 +9,9 @@ import { replaceByProgram } from './programs'
 import { type Outcome, root, run } from './run'
 
 const SCRIPTS = join(root, '__test__/support/systemd')
-/** The folder of another Debian; kept from run to run. */
-const TRIXIE = join(root, 'node_modules/.cache/shellflip-trixie')
+const RECIPE = createHash('sha256').update(readFileSync(join(SCRIPTS, 'root.sh'))).digest('hex').slice(0, 12)
+/** The folder of another Debian; kept from run to run, while what makes it is the same. */
+const TRIXIE = join(root, `node_modules/.cache/shellflip-trixie-${RECIPE}`)
 /** Where the checkout and Node are inside: nobody may not reach them where they are. */
 export const CHECKOUT = '/srv/checkout'
 export const NODE = '/srv/node'

@@ -1,6 +1,7 @@
 #!/bin/bash
 # root.sh DIRECTORY: makes a root folder of Debian trixie, whose systemd is 257 (80 MB, half a minute; nothing is configured
-# and no maintainer script runs). One that is there already is kept. Needs root and the package mmdebstrap.
+# and no maintainer script runs), with what any Node needs. One that is there already is kept. Needs root and the package
+# mmdebstrap.
 set -eu
 directory=$1
 mkdir -p "$(dirname "$directory")"
@@ -17,6 +18,6 @@ making=$(mktemp -d "$directory.XXXXXX")
 trap 'rm -rf "$making"' EXIT
 mmdebstrap --quiet --variant=extract --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
   --dpkgopt='path-exclude=/usr/share/locale/*' --include=systemd,libsystemd-shared,bash,coreutils,util-linux,dash \
-  --include=libc-bin,base-files,libpam-modules,libstdc++6 trixie "$making" ${mirror:+"$mirror"}
+  --include=libc-bin,base-files,libpam-modules,libstdc++6,libatomic1 trixie "$making" ${mirror:+"$mirror"}
 mkdir -p "$making/srv"
 mv -T "$making" "$directory"
