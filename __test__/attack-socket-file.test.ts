@@ -15,6 +15,7 @@ import net from 'node:net'
 import { dirname, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { temporaryDirectory } from './support/directory'
+import { frozen } from './support/generations'
 import { get } from './support/http'
 import { descriptors, until } from './support/processes'
 import { run, shellflip } from './support/run'
@@ -55,8 +56,10 @@ const mode = (path: string) => (statSync(path).mode & 0o7777).toString(8)
 describe('a deleted socket file', () => {
   it('comes back with the next generation, born private, and the command line restarts it again', async () => {
     const { service, pid, socket } = await serving()
-    rmSync(socket)
-    expect((await service.cli('restart')).code).toBe(3)
+    await frozen(pid, async () => {
+      rmSync(socket)
+      expect((await service.cli('restart')).code).toBe(3)
+    })
     const next = await restartBySignal(service, pid)
     expect(mode(socket)).toBe('600')
     expect(readdirSync(dirname(socket))).toEqual(['service.sock'])
@@ -133,16 +136,18 @@ describe('a path that is somebody else’s by now is never taken', () => {
   it('a live instance: it goes on answering, and status says so', async () => {
     const path = join(temporaryDirectory(), 's.sock')
     const { service, pid, socket, status } = await serving({ SHELLFLIP_SOCKET: path })
-    rmSync(socket)
-    const second = start('socket-derived.mjs', { env: { SHELLFLIP_SOCKET: socket } })
-    const other = await second.event('ready')
+    const second = await frozen(pid, async () => {
+      rmSync(socket)
+      const second = start('socket-derived.mjs', { env: { SHELLFLIP_SOCKET: socket } })
+      return { service: second, ...(await second.event('ready')) }
+    })
     const next = await restartBySignal(service, pid)
-    expect((await service.event('warned')).message).toMatch(new RegExp(`process ${other.pid} answers it`))
+    expect((await service.event('warned')).message).toMatch(new RegExp(`process ${second.pid} answers it`))
     expect(await status()).toMatchObject({ pid: next, socket: null })
     await service.end(next)
     expect(lstatSync(socket).isSocket()).toBe(true)
-    expect((await cli('status', socket)).stdout).toContain(`"pid":${other.pid}`)
-    await second.end(Number(other.pid))
+    expect((await cli('status', socket)).stdout).toContain(`"pid":${second.pid}`)
+    await second.service.end(second.pid)
   })
 
   it.each([
@@ -152,8 +157,10 @@ describe('a path that is somebody else’s by now is never taken', () => {
     ['a link to a file', linkToFile],
   ])('%s', async (_, plant) => {
     const { service, pid, socket, status } = await serving()
-    rmSync(socket)
-    plant(socket)
+    await frozen(pid, async () => {
+      rmSync(socket)
+      plant(socket)
+    })
     const before = lstatSync(socket)
     const next = await restartBySignal(service, pid)
     expect((await service.event('warned')).message).toMatch(/is not followed or replaced/)

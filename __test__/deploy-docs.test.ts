@@ -59,7 +59,13 @@ function told(file: string, pattern: RegExp): string[] {
 async function expectRestarts(service: Service, restart: string[], environment: Record<string, string>): Promise<void> {
   const { code, stderr } = await exec(service, restart, environment)
   expect(code, stderr).toBe(0)
-  expect(said(service.directory, 'ready')).toMatchObject([{ supported: true }, { generation: 2 }])
+  // It serves already, and says so in its own time.
+  const ready = () => said(service.directory, 'ready')
+  await until(
+    () => ready().length === 2,
+    () => service.output.text(),
+  )
+  expect(ready()).toMatchObject([{ supported: true }, { generation: 2 }])
   const first = service.processes().find(({ parent }) => parent === service.pid)
   expect(first?.command).toMatch(/shellflip run -- node server\.mjs/)
   process.kill(first?.pid ?? 0, 'SIGTERM')

@@ -81,6 +81,16 @@ export async function stop(pid: number): Promise<void> {
   await until(() => look(pid)?.state === 'T', `${pid} stopped`)
 }
 
+/** Does something that this generation sees only when all of it is done: it looks after its files from time to time. */
+export async function frozen<T>(pid: number, work: () => Promise<T>): Promise<T> {
+  await stop(pid)
+  try {
+    return await work()
+  } finally {
+    process.kill(pid, 'SIGCONT')
+  }
+}
+
 /**
  * Asserts that this generation is the whole service: it answers on every listener and on the coordination socket, nothing
  * else of the service runs, and a restart works. Then ends it and asserts that nothing is left.
