@@ -14,6 +14,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// How long a service may leave a connection waiting in its queue.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a question is asked that could not even be sent: a service in a flood of clients closes those that are silent,
+/// as we are until the system lets us speak.
+const TRIES: usize = 5;
 
 /// A connection to a service: good for one question.
 #[derive(Debug)]
@@ -56,15 +59,8 @@ impl Client {
     /// Without a code: errno `ETIMEDOUT` if no answer came in time, `ECONNRESET` if the service closed the connection
     /// instead (as a Rust service does for all but `Restart`). In both cases it may still do what it was asked.
     pub async fn ask(&mut self, ask: Ask, within: Duration) -> Result<Answer, Failure> {
-        let answer = async {
-            match ask {
-                Ask::Restart => self.restart().await,
-                Ask::Status | Ask::Stop => self.ours(ask).await,
-            }
-        };
-        match timeout(within, answer).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(why)) => Err(self.unanswered(&why)),
+        match timeout(within, self.asked(ask)).await {
+            Ok(answer) => answer,
             Err(_) => {
                 let seconds = within.as_secs_f64();
                 let path = self.path.display();
@@ -84,29 +80,58 @@ impl Client {
         while matches!(stream.read(&mut rest).await, Ok(1..)) {}
     }
 
-    async fn restart(&mut self) -> Result<Answer, String> {
-        let stream = self.stream.take().ok_or("this connection was used already")?;
-        let mut socket = RestartCoordinationSocket::new(stream);
-        socket.send_message(frame::try_restart()).await.map_err(|e| e.to_string())?;
-        let message = socket.receive_message().await.map_err(|e| e.to_string())?;
-        frame::crate_answer(message).map_err(|e| e.to_string())
+    async fn asked(&mut self, ask: Ask) -> Result<Answer, Failure> {
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let answer = match ask {
+                Ask::Restart => self.restart().await,
+                Ask::Status | Ask::Stop => self.ours(ask).await,
+            };
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(Mute::Unheard(_)) if tried < TRIES => *self = Client::connect(&self.path).await?,
+                Err(Mute::Unheard(why) | Mute::Unanswered(why)) => return Err(self.unanswered(&why)),
+            }
+        }
     }
 
-    async fn ours(&mut self, ask: Ask) -> Result<Answer, String> {
-        let stream = self.stream.as_mut().ok_or("this connection was used already")?;
-        let asked = async {
-            frame::write(stream, &frame::encode_ask(ask)?).await?;
-            frame::decode_answer(&frame::read(stream, frame::MAX_ANSWER).await?)
-        };
-        asked.await.map_err(|e: io::Error| match e.kind() {
-            io::ErrorKind::UnexpectedEof => "connection closed while awaiting a message".into(),
-            _ => e.to_string(),
+    async fn restart(&mut self) -> Result<Answer, Mute> {
+        let stream = self.stream.take().ok_or_else(Mute::used)?;
+        let mut socket = RestartCoordinationSocket::new(stream);
+        socket.send_message(frame::try_restart()).await.map_err(|e| Mute::Unheard(e.to_string()))?;
+        let message = socket.receive_message().await.map_err(|e| Mute::Unanswered(e.to_string()))?;
+        frame::crate_answer(message).map_err(|e| Mute::Unanswered(e.to_string()))
+    }
+
+    async fn ours(&mut self, ask: Ask) -> Result<Answer, Mute> {
+        let stream = self.stream.as_mut().ok_or_else(Mute::used)?;
+        let question = frame::encode_ask(ask).map_err(|e| Mute::Unanswered(e.to_string()))?;
+        frame::write(stream, &question).await.map_err(|e| Mute::Unheard(e.to_string()))?;
+        let answer = frame::read(stream, frame::MAX_ANSWER).await.and_then(|body| frame::decode_answer(&body));
+        answer.map_err(|e| match e.kind() {
+            io::ErrorKind::UnexpectedEof => Mute::Unanswered("connection closed while awaiting a message".into()),
+            _ => Mute::Unanswered(e.to_string()),
         })
     }
 
     fn unanswered(&self, why: &str) -> Failure {
         let text = format!("the service at {} did not answer: {why}", self.path.display());
         Failure { message: text, pid: self.pid, ..Failure::system("read", &Errno::CONNRESET.into()) }
+    }
+}
+
+/// Why there is no answer.
+enum Mute {
+    /// The question could not be sent whole: nobody has heard it.
+    Unheard(String),
+    /// It may have been heard, and may be done.
+    Unanswered(String),
+}
+
+impl Mute {
+    fn used() -> Mute {
+        Mute::Unanswered("this connection was used already".into())
     }
 }
 

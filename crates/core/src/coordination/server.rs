@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// How many clients may be connected at once; beyond that the longest silent one makes room.
@@ -137,6 +137,11 @@ async fn make_room(clients: &mut Vec<Client>) -> bool {
         };
         let due = clients[index].since + FIRST_WORDS;
         if due <= Instant::now() {
+            // What it has said already is heard first: in a flood nobody else has had a turn.
+            yield_now().await;
+            if clients[index].waiting.load(Ordering::Relaxed) || clients[index].task.is_finished() {
+                continue;
+            }
             let Client { task, .. } = clients.remove(index);
             task.abort();
             // Only then is its descriptor closed: a queue full of clients would otherwise be accepted beside those that left.

@@ -47,6 +47,38 @@ async fn rust_service(path: PathBuf, response: RestartResponse) {
 }
 
 #[tokio::test]
+async fn a_question_that_could_not_be_sent_is_asked_again_and_one_that_was_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("full.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    for ask in [Ask::Restart, Ask::Status] {
+        let mut client = Client::connect(&path).await.unwrap();
+        drop(listener.accept().await.unwrap());
+        let heard = async {
+            let mut stream = listener.accept().await.unwrap().0;
+            let body = frame::read(&mut stream, frame::MAX_ANSWER).await.unwrap();
+            assert_eq!(frame::decode_ask(&body).unwrap(), ask);
+        };
+        let (answer, heard) = tokio::join!(client.ask(ask, LONG), tokio::time::timeout(LONG, heard));
+        heard.expect("it is not asked again");
+        assert_eq!(answer.unwrap_err().errno, Some(Errno::CONNRESET.raw_os_error()));
+        let again = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+        assert!(again.is_err(), "a question that may have been heard");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_closes_every_connection_is_not_asked_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("closing.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut client = Client::connect(&path).await.unwrap();
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    let answer = client.ask(Ask::Restart, LONG).await;
+    assert_eq!(answer.unwrap_err().errno, Some(Errno::CONNRESET.raw_os_error()));
+}
+
+#[tokio::test]
 async fn our_client_restarts_a_rust_service() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("rust.sock");
