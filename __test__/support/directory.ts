@@ -1,5 +1,5 @@
 /** Temporary folders that vanish with the test that asked for them. */
-import { mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs'
+import { type Dirent, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
@@ -13,7 +13,15 @@ export function temporaryDirectory(): string {
 
 /** Every socket file below `directory`. */
 export function socketFiles(directory: string): string[] {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
+  return entriesBelow(directory)
     .filter((entry) => entry.isSocket())
     .map((entry) => join(entry.parentPath, entry.name))
+}
+
+/** All that lies below `directory`. Links are not followed, as newer Nodes do where they recurse. */
+export function entriesBelow(directory: string): Dirent[] {
+  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => [
+    entry,
+    ...(entry.isDirectory() ? entriesBelow(join(directory, entry.name)) : []),
+  ])
 }

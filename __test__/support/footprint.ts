@@ -1,6 +1,7 @@
 /** Everything a service holds of the machine, to be compared before and after something that must leave nothing. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect } from 'vitest'
+import { entriesBelow } from './directory'
 import { descriptors, until } from './processes'
 import type { Service } from './spawn'
 
@@ -28,7 +29,7 @@ export function footprint(service: Service, pid = service.pid): Footprint {
       .map(([number, target]) => `${number} ${target}${number < 3 ? ` ${flags(pid, number)}` : ''}`)
       .sort(),
     threads: threads(pid),
-    files: readdirSync(service.directory, { recursive: true, withFileTypes: true })
+    files: entriesBelow(service.directory)
       .map((entry) => `${entry.parentPath}/${entry.name}${entry.isSocket() ? ' (socket)' : ''}`)
       .sort(),
   }
