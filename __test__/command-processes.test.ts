@@ -91,17 +91,23 @@ it('a process under --watch is refused', async () => {
 })
 
 describe('releases behind a symlink', () => {
-  const current = join(folder, 'current')
-  const release = (name: string) => {
-    mkdirSync(join(folder, name))
-    writeFileSync(join(folder, name, 'server.js'), code)
-    writeFileSync(join(folder, name, 'early.cjs'), '')
-    symlinkSync(join(folder, name), join(folder, 'next'))
-    renameSync(join(folder, 'next'), current)
+  /** Where releases lie, and `current` is the newest. */
+  const releases = () => {
+    const place = mkdtempSync(join(folder, 'releases-'))
+    const current = join(place, 'current')
+    const release = (name: string) => {
+      mkdirSync(join(place, name))
+      writeFileSync(join(place, name, 'server.js'), code)
+      writeFileSync(join(place, name, 'early.cjs'), '')
+      symlinkSync(join(place, name), join(place, 'next'))
+      renameSync(join(place, 'next'), current)
+    }
+    release('1')
+    return { place, current, release }
   }
 
   it('the second generation runs the new release, found through relative and absolute paths', async () => {
-    release('1')
+    const { place, current, release } = releases()
     const first = [
       await start(['-r', './early.cjs', 'server.js'], { cwd: current }),
       await start(['server'], { cwd: current }),
@@ -109,29 +115,31 @@ describe('releases behind a symlink', () => {
       await start(['-e', `process.title = 't'; require('./server.js')`], { cwd: current }),
     ]
     release('2')
-    rmSync(join(folder, '1'), { recursive: true })
+    rmSync(join(place, '1'), { recursive: true })
     const second = await Promise.all(first.map(startAgain))
     expect(second.map(({ cwd, argv }) => [cwd, argv[1]])).toEqual([
-      [join(folder, '2'), join(folder, '2', 'server.js')],
-      [join(folder, '2'), join(folder, '2', 'server')],
+      [join(place, '2'), join(place, '2', 'server.js')],
+      [join(place, '2'), join(place, '2', 'server')],
       [project, join(current, 'server.js')],
-      [join(folder, '2'), undefined],
+      [join(place, '2'), undefined],
     ])
     release('3')
     expect(await Promise.all(second.map(async (each) => (await startAgain(each)).cwd))).toEqual([
-      join(folder, '3'),
-      join(folder, '3'),
+      join(place, '3'),
+      join(place, '3'),
       project,
-      join(folder, '3'),
+      join(place, '3'),
     ])
   })
 
   it('without PWD the release stays the one it was', async () => {
+    const { current } = releases()
     const { again } = await start(['server.js'], { cwd: current, env: { PWD: undefined } })
     expect(again.cwd).toBe(realpathSync(current))
   })
 
   it('a PWD that names another directory counts for nothing', async () => {
+    const { current } = releases()
     const { again } = await start(['server.js'], { cwd: current, env: { PWD: '/' } })
     expect(again.cwd).toBe(realpathSync(current))
   })

@@ -116,7 +116,7 @@ describe('loading', () => {
          await service.ready()
          expect(await (await fetch('http://127.0.0.1:' + port)).text()).toBe('here')
          expect(await service.shutdown()).toEqual({ cut: 0 })
-       })`,
+       }, 60_000)`,
     )
     const { code, stderr } = await node([join(root, 'node_modules/jest/bin/jest.js'), '--rootDir', consumer, '--ci'], {
       cwd: consumer,
