@@ -11,20 +11,23 @@ const listen = { web: WEB }
 
 it.each(VERSIONS)('systemd %s: the status follows the phases', async (version) => {
   const systemd = await Systemd.boot(version)
-  systemd.service({ listen, startMs: 1_000 })
-  const started = systemd.do('start', 'app.service')
+  systemd.service({ listen, hold: '/run/test/app/hold' })
+  systemd.tell('hold')
+  await systemd.do('start', '--no-block', 'app.service')
   await systemd.becomes('StatusText', /^generation 1: starting, 0 connections$/)
-  await started
+  systemd.untell('hold')
   await systemd.becomes('StatusText', /^generation 1: ready, 0 connections$/)
-  const reloaded = systemd.do('reload', 'app.service')
+  systemd.tell('hold')
+  await systemd.do('reload', '--no-block', 'app.service')
   await systemd.becomes('StatusText', /^generation 1: restarting, 0 connections$/)
-  await reloaded
+  systemd.untell('hold')
   await systemd.becomes('StatusText', /^generation 2: ready, 0 connections$/)
   const web = { socketPath: systemd.here(WEB) }
-  const waiting = [get(web, '/wait/3000'), get(web, '/wait/3000')]
+  const waiting = [get(web, '/held/answer'), get(web, '/held/answer')]
   await get(web, '/echo/x')
   await systemd.do('stop', '--no-block', 'app.service')
   await systemd.becomes('StatusText', /^generation 2: draining, 2 connections$/)
+  systemd.tell('answer')
   await Promise.all(waiting)
 })
 

@@ -1,7 +1,7 @@
 /** A real systemd, in namespaces of its own, for the services of one test. Needs root; see systemd/boot.sh. */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, onTestFinished } from 'vitest'
 import { temporaryDirectory } from './directory'
@@ -9,7 +9,10 @@ import { replaceByProgram } from './programs'
 import { type Outcome, root, run } from './run'
 
 const SCRIPTS = join(root, '__test__/support/systemd')
-const RECIPE = createHash('sha256').update(readFileSync(join(SCRIPTS, 'root.sh'))).digest('hex').slice(0, 12)
+const RECIPE = createHash('sha256')
+  .update(readFileSync(join(SCRIPTS, 'root.sh')))
+  .digest('hex')
+  .slice(0, 12)
 /** The folder of another Debian; kept from run to run, while what makes it is the same. */
 const TRIXIE = join(root, `node_modules/.cache/shellflip-trixie-${RECIPE}`)
 /** Where the checkout and Node are inside: nobody may not reach them where they are. */
@@ -155,6 +158,16 @@ export class Systemd {
   /** Where a path inside `/run/test` is here. */
   here(path: string): string {
     return join(this.state, path.replace(/^\/run\/test\//, ''))
+  }
+
+  /** Makes a file of that name in /run/test/app. */
+  tell(name: string): void {
+    writeFileSync(this.here(`/run/test/app/${name}`), '')
+  }
+
+  /** Takes it away again. */
+  untell(name: string): void {
+    rmSync(this.here(`/run/test/app/${name}`))
   }
 
   /** Writes a unit file. */
