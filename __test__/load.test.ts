@@ -2,12 +2,11 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { get } from './support/http'
 import { certificate } from './support/load/certificate.mjs'
-import { verify } from './support/load/clients.mjs'
-import { Connection } from './support/load/http1.mjs'
 import { Program, temporaryFolder } from './support/load/program.mjs'
 import { restartUnderLoad as restarts } from './support/load/restarts'
-import { target } from './support/load/target.mjs'
+import { start as serve } from './support/spawn'
 
 const { key, cert } = certificate()
 let folder: string
@@ -57,20 +56,16 @@ test('ten restarts under load, and no datagram is lost: udp', { timeout: 120_000
 })
 
 test('the command returns when the new generation serves, not when the old one has drained', async () => {
-  const service = await start('http.mjs')
-  const old = await Connection.open(target(service.address))
-  let streamed = false
-  const stream = old.request('/stream/one', { deadlineMs: 20_000 }).then(({ body }) => {
-    streamed = true
-    return verify(body, 'one', 'stream')
-  })
-  const outcome = await service.restart()
-  expect(streamed).toBe(false)
-
-  const fresh = await Connection.open(target(service.address))
-  const { body } = await fresh.request('/echo/two', { close: true, deadlineMs: 20_000 })
-  expect(outcome).toMatchObject({ ok: true, ...verify(body, 'two', 'echo') })
-
-  expect(await stream).toEqual({ pid: service.pid, generation: 1 })
-  await service.gone(service.pid)
+  const service = serve('drains-until-told.mjs')
+  const { pid, port } = await service.event('ready')
+  // Answered when it is told, and so not before the command returns.
+  const held = get({ port: Number(port) }, '/hold')
+  await service.event('held')
+  const restarted = await service.restart()
+  const fresh = await get({ port: Number(port) })
+  expect(JSON.parse(fresh.body)).toEqual({ pid: restarted.pid, generation: 2 })
+  writeFileSync(join(service.directory, 'answer'), '')
+  expect(JSON.parse((await held).body)).toEqual({ pid, generation: 1 })
+  expect(await service.firstExit).toEqual({ code: 0, signal: null })
+  await service.end(restarted.pid)
 })
