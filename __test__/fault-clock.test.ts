@@ -50,7 +50,7 @@ describe.each([
   })
 
   it('while a generation is awaited that is never ready: its deadline is the real one', async () => {
-    const { time, old } = await withClock({ READY_TIMEOUT_MS: '3000' })
+    const { time, old } = await withClock({ READY_TIMEOUT_MS: 'soon' })
     const { service, pid } = old
     const asked = askRestart(service)
     await eventOf(service, 'listening', 2)

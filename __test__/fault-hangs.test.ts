@@ -2,9 +2,9 @@
 import { describe, it } from 'vitest'
 import { survives } from './support/fault'
 
-const SOON = { env: { READY_TIMEOUT_MS: '1500' } }
+const SOON = { env: { READY_TIMEOUT_MS: 'soon' } }
 const LATE = { code: 'READY_TIMEOUT', phase: 'waiting for ready' }
-const TOLD = 'generation 2 was not ready within 1500 ms'
+const TOLD = 'generation 2 was not ready within \\d+ ms'
 
 describe('at its deadline', () => {
   it('it does not call ready()', () =>

@@ -98,7 +98,7 @@ describe.runIf(process.getuid?.() === 0)('no process is left', () => {
     chownSync(directory, SOMEBODY, SOMEBODY)
     writeFileSync(join(directory, 'mended'), '')
     // Node may hang where it gets no thread: then the deadline ends it.
-    const env = { READY_TIMEOUT_MS: '4000' }
+    const env = { READY_TIMEOUT_MS: 'soon' }
     const faulty = await Faulty.start('never-ready.mjs', { directory, env, uid: SOMEBODY, gid: SOMEBODY })
     const { pid } = faulty.service
     const tasks = readdirSync(`/proc/${pid}/task`).length
