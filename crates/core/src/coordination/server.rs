@@ -213,6 +213,7 @@ fn hung_up(stream: &UnixStream) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     #[tokio::test]
     async fn who_makes_room_has_gone_before_the_next_one_is_let_in() {
@@ -231,5 +232,26 @@ mod tests {
             assert_eq!(*connected.0.borrow(), MAX_CLIENTS - 1);
             clients.push(silent());
         }
+    }
+
+    #[tokio::test]
+    async fn what_the_longest_silent_one_has_said_is_heard_before_it_makes_room() {
+        let (questions, mut heard) = mpsc::unbounded_channel();
+        let mut peers = Vec::new();
+        let mut clients = Vec::new();
+        for _ in 0..MAX_CLIENTS {
+            let (stream, peer) = std::os::unix::net::UnixStream::pair().unwrap();
+            stream.set_nonblocking(true).unwrap();
+            peers.push(peer);
+            let stream = UnixStream::from_std(stream).unwrap();
+            let waiting = Arc::<AtomicBool>::default();
+            let task = tokio::spawn(serve(stream, questions.clone(), waiting.clone(), Unanswered::default().one()));
+            clients.push(Client { task, waiting, since: Instant::now() - FIRST_WORDS });
+        }
+        peers[0].write_all(b"\0\0\0\x14{\"Request\":\"Status\"}").unwrap();
+        let first = clients[0].waiting.clone();
+        assert!(tokio::spawn(async move { make_room(&mut clients).await }).await.unwrap());
+        assert!(first.load(Ordering::Relaxed));
+        assert_eq!(heard.try_recv().unwrap().ask, Ask::Status);
     }
 }
