@@ -97,8 +97,8 @@ describe('the launcher is killed', () => {
   it('in the microseconds around the start of the new one: no restart hangs, and no process is left', async () => {
     const old = await serving('ready-when-told.mjs')
     const { service, pid } = old
+    const before = await footprintAtRest(service, pid)
     for (let round = 0; round < 12; round++) {
-      const before = await footprintAtRest(service, pid)
       const asked = askRestart(service)
       // The new one is not ready before it is told: the launcher cannot have let go.
       await killLauncher(pid, round * 150)

@@ -6,7 +6,7 @@ import { start } from './support/spawn'
 
 const MIB = 2 ** 20
 
-it('twenty restarts that fail after a handover of 4 MiB leave nothing, and no memory', async () => {
+it('ten restarts that fail after a handover of 4 MiB leave nothing, and no memory', async () => {
   const service = start('fails-with-state.mjs', { execArgv: ['--expose-gc'] })
   const { pid } = await service.event('ready')
   const fail = async () => {
@@ -16,12 +16,12 @@ it('twenty restarts that fail after a handover of 4 MiB leave nothing, and no me
     return { rss: Number(rss), heapUsed: Number(heapUsed), external: Number(external) }
   }
   // The heap and the allocator find their size.
-  for (let warm = 0; warm < 5; warm++) await fail()
+  for (let warm = 0; warm < 4; warm++) await fail()
   const before = { state: await footprintAtRest(service), memory: await fail() }
-  for (let attempt = 1; attempt < 20; attempt++) await fail()
+  for (let attempt = 1; attempt < 10; attempt++) await fail()
   const after = await fail()
   await expectUnchanged(service, before.state)
-  // One state that stayed each time would be 80 MiB.
+  // One state that stayed each time would be 40 MiB.
   expect(after.external - before.memory.external).toBeLessThan(MIB)
   expect(after.heapUsed - before.memory.heapUsed).toBeLessThan(MIB)
   expect(after.rss - before.memory.rss).toBeLessThan(16 * MIB)

@@ -8,8 +8,9 @@ use shellflip_core::coordination::{Answer, Ask, Client};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long the generation's number is worth waiting for.
-const STATUS: Duration = Duration::from_secs(2);
+/// How long the generation's number is worth waiting for. Whoever does not know the question closes at once, and for a
+/// blocked event loop the engine answers: only a machine that lets nobody run takes seconds.
+const STATUS: Duration = Duration::from_secs(10);
 
 pub async fn run(options: args::Restart) -> Result<(), Trouble> {
     let path = locate::socket(options.socket)?;
