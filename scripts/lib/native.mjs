@@ -1,8 +1,10 @@
 // Builds everything that is Rust: the addon, and the two static programs that lie beside it.
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
+import { staysLoaded } from './elf.mjs'
 import { hostPlatform, hostTarget, targetDir } from './platform.mjs'
-import { entries, must, mustLocal, root } from './run.mjs'
+import { CommandFailed, entries, must, mustLocal, root } from './run.mjs'
+import { rustflags } from './rustflags.mjs'
 
 /** The programs of a platform package: what cargo calls their package, their profile, and the file. */
 export const programs = [
@@ -15,7 +17,8 @@ export async function buildNative() {
   const target = await hostTarget()
   for (const { crate, profile } of programs) {
     await must('cargo', ['build', '--locked', '--package', crate, '--bins', '--profile', profile, '--target', target], {
-      env: staticFlags(target),
+      // Static: 1.2 MB against 1.9, and one file for every libc. macOS has no static libc.
+      env: target.includes('linux') ? rustflags(target, ['-Ctarget-feature=+crt-static']) : {},
     })
   }
   await mustLocal(entries.napi, [
@@ -30,6 +33,10 @@ export async function buildNative() {
 export function placeNative(target) {
   const addon = readdirSync(`${root}/src/native`).find((name) => name.endsWith(`.${hostPlatform()}.node`))
   if (!addon) throw new Error(`napi build left no addon for ${hostPlatform()} in src/native`)
+  if (process.platform === 'linux' && !staysLoaded(readFileSync(`${root}/src/native/${addon}`))) {
+    // A library unloaded under its own living thread crashes worker threads.
+    throw new CommandFailed(`${addon} may be unloaded: it lacks the flag that crates/node/build.rs gives the linker`)
+  }
   const files = [
     `${root}/src/native/${addon}`,
     ...programs.map(({ profile, file }) => `${targetDir}/${target}/${profile}/${file}`),
@@ -49,12 +56,4 @@ export function replace(from, to) {
   copyFileSync(from, temporary)
   if (!/\.\w+$/.test(to)) chmodSync(temporary, 0o755)
   renameSync(temporary, to)
-}
-
-// Static: 1.2 MB against 1.9, and one file for every libc. macOS has no static libc.
-function staticFlags(target) {
-  if (!target.includes('linux')) return {}
-  const flag = '-C target-feature=+crt-static'
-  if (process.env.RUSTFLAGS) return { RUSTFLAGS: `${process.env.RUSTFLAGS} ${flag}` }
-  return { [`CARGO_TARGET_${target.toUpperCase().replaceAll('-', '_')}_RUSTFLAGS`]: flag }
 }

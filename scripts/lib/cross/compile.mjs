@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { programs, replace } from '../native.mjs'
 import { must, root } from '../run.mjs'
+import { rustflags } from '../rustflags.mjs'
 import { cache } from './cache.mjs'
 import { GLIBC_FLOOR } from './platforms.mjs'
 import { rustFor } from './rust.mjs'
@@ -24,7 +25,7 @@ export async function compile(platform) {
   const embedded = () => linux && made[LAUNCHER] && { SHELLFLIP_LAUNCHER_FILE: made[LAUNCHER] }
   for (const { crate, profile, file } of programs.toSorted((one) => (one.file === LAUNCHER ? -1 : 1))) {
     await cargo(platform.programs, platform.programs, ['--package', crate, '--bins', '--profile', profile], {
-      ...(linux && rustflags(platform.programs, '-C target-feature=+crt-static -C link-self-contained=no')),
+      ...(linux && rustflags(platform.programs, ['-Ctarget-feature=+crt-static', '-Clink-self-contained=no'])),
       ...embedded(),
     })
     made[file] = join(built, platform.programs, profile, file)
@@ -32,7 +33,7 @@ export async function compile(platform) {
   const spelled = platform.libc === 'gnu' ? `${platform.target}.${GLIBC_FLOOR}` : platform.target
   await cargo(platform.target, spelled, ['--package', 'shellflip-node', '--profile', 'release'], {
     // A library needs the loader's C library, which musl targets do not ask for by themselves.
-    ...(platform.libc === 'musl' && rustflags(platform.target, '-C target-feature=-crt-static')),
+    ...(platform.libc === 'musl' && rustflags(platform.target, ['-Ctarget-feature=-crt-static'])),
     ...embedded(),
   })
   const library = `libshellflip_node.${linux ? 'so' : 'dylib'}`
@@ -61,8 +62,4 @@ async function cargo(target, spelled, args, env) {
       },
     },
   )
-}
-
-function rustflags(target, flags) {
-  return { [`CARGO_TARGET_${target.toUpperCase().replaceAll('-', '_')}_RUSTFLAGS`]: flags }
 }

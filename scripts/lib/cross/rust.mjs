@@ -2,13 +2,7 @@
 import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { must } from '../run.mjs'
-import { unpacked } from './debian.mjs'
-
-const RELEASE = '1.96'
-const packages = [
-  ...['rustc-web', `libstd-rust-web-${RELEASE}`, 'libstd-rust-web-dev:amd64', 'libstd-rust-web-dev:arm64'],
-  ...['libllvm22', 'rust-web-src'],
-]
+import { dependencies, unpacked } from './debian.mjs'
 
 /**
  * What lets cargo compile for a target.
@@ -24,6 +18,14 @@ export async function rustFor(target) {
   if (existsSync(join(folder, 'usr/lib/rustlib', target, 'lib'))) return { env, args: [] }
   // No package has that one: it is compiled from its source, which only cargo's unstable options do.
   return { env: { ...env, RUSTC_BOOTSTRAP: '1' }, args: ['-Zbuild-std=std,panic_abort,panic_unwind'] }
+}
+
+/** The newest that Debian has: some of the names have versions in them. */
+async function packages() {
+  const names = ['rustc-web', 'libstd-rust-web-dev:amd64', 'libstd-rust-web-dev:arm64', 'rust-web-src']
+  const library = (await dependencies('libstd-rust-web-dev')).find((name) => name.startsWith('libstd-rust-web-'))
+  const llvm = (await dependencies(library)).find((name) => name.startsWith('libllvm'))
+  return [...names, library, llvm]
 }
 
 /** The compiler looks for its libraries where the package would have put them. */

@@ -19,8 +19,11 @@ export async function addon() {
   const runtime = (await must('gcc', ['-print-file-name=libasan.so'], { quiet: true })).trim()
   if (!existsSync(runtime)) return { cannot: 'there is no libasan.so to preload: install gcc with its sanitizers' }
   await ensureBuilt()
-  const flags = '-Zsanitizer=address -Clink-arg=-Wl,-z,nodelete'
-  const { code, directory } = await instrumented('address-addon', flags, ['build', '--package', 'shellflip-node'])
+  const { code, directory } = await instrumented('address-addon', '-Zsanitizer=address', [
+    'build',
+    '--package',
+    'shellflip-node',
+  ])
   if (code !== 0) throw new CommandFailed('the instrumented addon could not be built: see above')
   const folder = temporaryFolder()
   try {
