@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { ask, connect, frame, RESTART, rest, STATUS } from './support/coordination.mjs'
 import { atRest } from './support/footprint'
+import { isRoot } from './support/privileges'
 import { descriptors, until } from './support/processes'
 import { node, root } from './support/run'
 import { fuzzSocket } from './support/socket-fuzzer.mjs'
@@ -174,7 +175,8 @@ describe('one client harms no other', () => {
     expect(restarted.pid).not.toBe(pid)
   })
 
-  it.skipIf(process.getuid?.() !== 0)('another user is refused by the kernel’s word, root is not', async () => {
+  it('another user is refused by the kernel’s word, root is not', async ({ skip }) => {
+    skip(!isRoot, 'needs root')
     const { service, pid } = await serving()
     for (const path of [service.directory, service.socket]) chmodSync(path, path === service.socket ? 0o666 : 0o755)
     const as = (uid: number) => node([`${root}/__test__/fixtures/socket-rival.mjs`, service.socket, String(uid)])

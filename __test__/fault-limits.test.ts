@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { temporaryDirectory } from './support/directory'
 import { Faulty, survives } from './support/fault'
+import { needsRoot } from './support/privileges'
 import { descriptors } from './support/processes'
 
 /** A user that nobody is: the limit of processes counts all that a user has. */
@@ -93,7 +94,9 @@ describe('no descriptor is left', () => {
     ))
 })
 
-describe.runIf(process.getuid?.() === 0)('no process is left', () => {
+describe('no process is left', () => {
+  needsRoot()
+
   it('to the user of the service: wherever it meets the end of them', async () => {
     const directory = temporaryDirectory()
     chownSync(directory, SOMEBODY, SOMEBODY)

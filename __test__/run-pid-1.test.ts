@@ -4,6 +4,7 @@ import { NONE } from './support/load/counters.mjs'
 import { startLoad } from './support/load/load.mjs'
 import { Program } from './support/load/program.mjs'
 import { target } from './support/load/target.mjs'
+import { needsRoot } from './support/privileges'
 import { processes, until, zombies } from './support/processes'
 import { run, shellflip } from './support/run'
 import { start } from './support/spawn'
@@ -14,6 +15,8 @@ const INSIDE = [...CONTAINER.slice(1), shellflip, 'run', '--', process.execPath]
 
 const RESTARTS = 20
 const ANSWERS = 200
+
+needsRoot()
 
 it('twenty restarts under load as PID 1: no request fails, no zombie stays', { timeout: 120_000 }, async () => {
   const program = await Program.start('examples/http.mjs', { front: [...CONTAINER, shellflip, 'run', '--'] })

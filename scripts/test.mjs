@@ -2,7 +2,7 @@
 // those that need the build. Ends in the plain line `N passed, N failed`; the exit code is 1 unless all passed.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { build } from './build.mjs'
 import { checks } from './check.mjs'
 import { installDependencies } from './lib/dependencies.mjs'
@@ -70,11 +70,21 @@ async function vitest() {
       `--outputFile.json=${report}`,
     ])
     said.vitest = JSON.parse(readFileSync(report, 'utf8'))
+    sayWhatWasSkipped(said.vitest)
     const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = said.vitest
     return counts(code, { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests })
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+function sayWhatWasSkipped({ testResults }) {
+  for (const { name, assertionResults } of testResults) {
+    for (const { status, fullName } of assertionResults) {
+      if (status === 'skipped' || status === 'pending') console.log(`skipped: ${basename(name)}: ${fullName}`)
+    }
+  }
+  if (process.getuid?.() !== 0) console.log('This is not root: tests that need it were skipped.')
 }
 
 function guarantees() {

@@ -5,6 +5,7 @@ import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, rmSync, symli
 import { join } from 'node:path'
 import { beforeAll, onTestFinished } from 'vitest'
 import { temporaryDirectory } from './directory'
+import { isRoot, needsRoot } from './privileges'
 import { replaceByProgram } from './programs'
 import { type Outcome, root, run } from './run'
 
@@ -39,8 +40,12 @@ export interface Program {
   hold?: string
 }
 
+needsRoot()
+
 // Made once, then kept. A mirror may be slow.
-beforeAll(() => succeed(join(SCRIPTS, 'root.sh'), [TRIXIE]), 300_000)
+beforeAll(async () => {
+  if (isRoot) await succeed(join(SCRIPTS, 'root.sh'), [TRIXIE])
+}, 300_000)
 
 export class Systemd {
   /** `/run/test` inside. Written to by the services, which run as nobody, in `app`. */
