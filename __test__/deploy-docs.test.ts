@@ -9,6 +9,7 @@ import { describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { temporaryDirectory } from './support/directory'
 import { get } from './support/http'
+import { isRoot } from './support/privileges'
 import { until } from './support/processes'
 import { blocks } from './support/readme'
 import { root, run } from './support/run'
@@ -100,7 +101,8 @@ describe('docker.md', () => {
     expect(copies).toContain('--from=build')
   })
 
-  it('what it starts is healthy, restarts, and ends', async () => {
+  it('what it starts is healthy, restarts, and ends', async ({ skip }) => {
+    skip(!isRoot, 'needs root')
     const command = [...words(file.getENTRYPOINTs()[0]), ...words(file.getCMDs()[0])]
     const service = await contained(command, environment)
     const [check] = file.getHEALTHCHECKs()
@@ -148,7 +150,8 @@ describe('kubernetes.md', () => {
     expect(pod.terminationGracePeriodSeconds * 1000).toBeGreaterThan(needed)
   })
 
-  it('what it starts restarts, and ends', async () => {
+  it('what it starts restarts, and ends', async ({ skip }) => {
+    skip(!isRoot, 'needs root')
     const environment = Object.fromEntries(
       container.env.map((each: { name: string; value: string }) => [each.name, each.value]),
     )

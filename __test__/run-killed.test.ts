@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { askRestart, eventOf, inPhase, launcherOf, tell } from './support/generations'
 import { get } from './support/http'
+import { isRoot } from './support/privileges'
 import { gone, look, processes, until } from './support/processes'
 import { root, shellflip } from './support/run'
 import { type Service, start } from './support/spawn'
@@ -136,7 +137,8 @@ describe('killed: run itself', () => {
     await service.end(third.pid)
   })
 
-  it('as PID 1: the container ends', async () => {
+  it('as PID 1: the container ends', async ({ skip }) => {
+    skip(!isRoot, 'needs root')
     const service = start('serves.mjs', {
       file: 'unshare',
       execArgv: ['--pid', '--fork', '--mount-proc', shellflip, 'run', '--', process.execPath],

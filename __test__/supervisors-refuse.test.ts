@@ -4,6 +4,7 @@ import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { temporaryDirectory } from './support/directory'
+import { needsRoot } from './support/privileges'
 import { alive, gone, until } from './support/processes'
 import { shellflip } from './support/run'
 import { type Service, start } from './support/spawn'
@@ -52,6 +53,8 @@ async function ready(directory: string, service: Service, count = 1) {
 }
 
 describe('the first process of a container', () => {
+  needsRoot()
+
   it.each(fronts)('is %s: refused', async (_, command, name) => {
     const service = contained(command)
     expect(await ready(service.directory, service)).toMatchObject([{ supported: false }])
