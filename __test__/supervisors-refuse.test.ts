@@ -8,7 +8,7 @@ import { needsRoot } from './support/privileges'
 import { alive, gone, until } from './support/processes'
 import { shellflip } from './support/run'
 import { type Service, start } from './support/spawn'
-import { install, names, Supervised, said } from './support/supervisors'
+import { install, names, needsItsUser, Supervised, said } from './support/supervisors'
 
 /** What a container runtime does: whatever runs in it ends with its first process. */
 const CONTAINER = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child=SIGTERM']
@@ -93,6 +93,8 @@ it.each([['tini'], ['catatonit'], ['dumb-init', '--single-child']])(
 )
 
 describe.each(names)('%s', (name) => {
+  needsItsUser(name)
+
   it('is refused, and the service goes on', async () => {
     const supervised = await Supervised.start(name, 'nothing')
     const [first] = await ready(supervised.directory, supervised.service)

@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { get } from './support/http'
 import { gone, look, processes, until } from './support/processes'
-import { names, Supervised } from './support/supervisors'
+import { names, needsItsUser, Supervised } from './support/supervisors'
 
 /** What runs as a child of that process. */
 const generations = (pid: number) => processes().filter(({ parent, state }) => parent === pid && state !== 'Z')
 
 describe.each(names)('%s', (name) => {
+  needsItsUser(name)
+
   it('three restarts, no second copy, a stop that drains, a start anew', { timeout: 60_000 }, async () => {
     const supervised = await Supervised.start(name, 'run')
     const ready = () => supervised.said('ready')

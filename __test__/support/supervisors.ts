@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { temporaryDirectory } from './directory'
 import { installed } from './packages'
+import { needsRoot } from './privileges'
 import { blocks } from './readme'
 import { type Outcome, root, run } from './run'
 import { type Service, start } from './spawn'
@@ -96,6 +97,11 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 
 export type Name = keyof typeof kinds
 export const names = Object.keys(kinds) as Name[]
+
+/** For the tests under that supervisor: where its file in the document becomes the service's user, they need root. */
+export function needsItsUser(name: Name): void {
+  if (['runsv', 's6-supervise'].includes(name)) needsRoot()
+}
 
 /** What under-a-supervisor.mjs said. */
 export type Said = { event: string; pid: number; generation?: number; supported?: boolean; port?: number; cut?: number }

@@ -18,7 +18,7 @@ export async function buildNative() {
   for (const { crate, profile } of programs) {
     await must('cargo', ['build', '--locked', '--package', crate, '--bins', '--profile', profile, '--target', target], {
       // Static: 1.2 MB against 1.9, and one file for every libc. macOS has no static libc.
-      env: target.includes('linux') ? rustflags(target, ['-Ctarget-feature=+crt-static']) : {},
+      env: target.includes('linux') ? rustflags(target, ['-C', 'target-feature=+crt-static']) : {},
     })
   }
   await mustLocal(entries.napi, [

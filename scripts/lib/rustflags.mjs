@@ -5,7 +5,7 @@
  * if it is empty, hides the others.
  *
  * @param {string} target a Rust target, which cargo must be given
- * @param {string[]} flags of rustc
+ * @param {string[]} flags arguments of rustc
  * @returns {Record<string, string>}
  */
 export function rustflags(target, flags) {

@@ -5,7 +5,7 @@ import { programs, replace } from '../native.mjs'
 import { must, root } from '../run.mjs'
 import { rustflags } from '../rustflags.mjs'
 import { cache } from './cache.mjs'
-import { GLIBC_FLOOR } from './platforms.mjs'
+import { GLIBC_FLOOR, MACOS_FLOOR } from './platforms.mjs'
 import { rustFor } from './rust.mjs'
 import { zig } from './zig.mjs'
 
@@ -20,21 +20,24 @@ const built = join(cache, 'build')
 export async function compile(platform) {
   const folder = `${root}/npm/${platform.name}`
   const linux = platform.os === 'linux'
+  const oldest = !linux && { MACOSX_DEPLOYMENT_TARGET: MACOS_FLOOR[platform.arch] }
   const made = {}
   // The launcher comes first: core, which everything else contains, has it inside.
   const embedded = () => linux && made[LAUNCHER] && { SHELLFLIP_LAUNCHER_FILE: made[LAUNCHER] }
   for (const { crate, profile, file } of programs.toSorted((one) => (one.file === LAUNCHER ? -1 : 1))) {
     await cargo(platform.programs, platform.programs, ['--package', crate, '--bins', '--profile', profile], {
-      ...(linux && rustflags(platform.programs, ['-Ctarget-feature=+crt-static', '-Clink-self-contained=no'])),
+      ...(linux && rustflags(platform.programs, ['-C', 'target-feature=+crt-static', '-C', 'link-self-contained=no'])),
       ...embedded(),
+      ...oldest,
     })
     made[file] = join(built, platform.programs, profile, file)
   }
   const spelled = platform.libc === 'gnu' ? `${platform.target}.${GLIBC_FLOOR}` : platform.target
   await cargo(platform.target, spelled, ['--package', 'shellflip-node', '--profile', 'release'], {
     // A library needs the loader's C library, which musl targets do not ask for by themselves.
-    ...(platform.libc === 'musl' && rustflags(platform.target, ['-Ctarget-feature=-crt-static'])),
+    ...(platform.libc === 'musl' && rustflags(platform.target, ['-C', 'target-feature=-crt-static'])),
     ...embedded(),
+    ...oldest,
   })
   const library = `libshellflip_node.${linux ? 'so' : 'dylib'}`
   mkdirSync(folder, { recursive: true })

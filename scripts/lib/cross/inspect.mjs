@@ -1,10 +1,10 @@
 // Is a compiled file what its platform needs? Found out by reading it, without running it.
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { CommandFailed, must, root } from '../run.mjs'
-import { GLIBC_FLOOR } from './platforms.mjs'
+import { machO } from './macho.mjs'
+import { GLIBC_FLOOR, MACOS_FLOOR } from './platforms.mjs'
 
 const elfMachines = { x64: 'Advanced Micro Devices X86-64', arm64: 'AArch64' }
-const machoProcessors = { x64: 0x01000007, arm64: 0x0100000c }
 
 /** What every system of that libc has. Zig's unwinder is inside the addon. */
 const libraries = {
@@ -12,11 +12,15 @@ const libraries = {
   musl: /^libc\.so$/,
 }
 
+/** Of a platform's package as it is published, in bytes; those of Linux have less than half of it. */
+const TARBALL_LIMIT = 3_000_000
+
 /** Checks every file that a platform's package says it has, and prints what each is. Throws, naming all faults. */
 export async function inspectPackage(platform) {
   const folder = `${root}/npm/${platform.name}`
   const faults = []
-  for (const name of JSON.parse(readFileSync(`${folder}/package.json`, 'utf8')).files) {
+  const { files } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'))
+  for (const name of files) {
     const file = `${folder}/${name}`
     if (!existsSync(file))
       throw new CommandFailed(`${file} is not there: \`npm run cross -- ${platform.name}\` makes it`)
@@ -24,6 +28,7 @@ export async function inspectPackage(platform) {
     console.log(`${name}: ${summary}, ${Math.ceil(statSync(file).size / 1024)} KiB`)
     faults.push(...found.map((fault) => `${platform.name}/${name}: ${fault}`))
   }
+  faults.push(...(await inspectTarball(folder, files)).map((fault) => `${platform.name}: ${fault}`))
   if (faults.length > 0) throw new CommandFailed(faults.join('\n'))
 }
 
@@ -59,14 +64,35 @@ async function inspectElf(file, { arch, libc }) {
   return { faults, summary: `${machine}, ${needed.length > 0 ? `needs ${needed.join(' ')}` : 'static'}${uses}` }
 }
 
-/** A 64-bit program or library of a Mac: magic, processor, and its type (2: program; 6, 8: library). */
 function inspectMacho(image, { arch }) {
-  const [magic, processor, , type] = [0, 4, 8, 12].map((offset) => image.readUInt32LE(offset))
+  const found = machO(image)
   const faults = []
-  if (magic !== 0xfeedfacf) faults.push('it is not a 64-bit Mach-O file')
-  else if (processor !== machoProcessors[arch]) faults.push(`it is for processor ${processor.toString(16)}`)
-  else if (![2, 6, 8].includes(type)) faults.push(`it is neither program nor library, but of type ${type}`)
-  return { faults, summary: `Mach-O ${type === 2 ? 'program' : 'library'} for ${arch}` }
+  if (found.arch !== arch) faults.push(`it is for ${found.arch ?? 'some other processor'}`)
+  if (found.type === undefined) faults.push('it is neither program nor library')
+  const strange = found.needed.filter((path) => !path.startsWith('/usr/lib/'))
+  if (strange.length > 0) faults.push(`it needs ${strange.join(', ')}`)
+  // An arm64 Mac kills what bears no signature; anybody's will do.
+  if (arch === 'arm64' && !found.signed) faults.push('it is not signed')
+  if (newest([found.macos, MACOS_FLOOR[arch]]) !== MACOS_FLOOR[arch]) faults.push(`it needs macOS ${found.macos}`)
+  const needs = `needs ${found.needed.join(' ')}, macOS ${found.macos}`
+  return { faults, summary: `Mach-O ${found.type} for ${found.arch}, ${needs}` }
+}
+
+/** What npm would publish: those files and the documents, and not too much. */
+async function inspectTarball(folder, files) {
+  const output = await must('npm', ['pack', '--dry-run', '--json', '--loglevel=error'], { cwd: folder, quiet: true })
+  // One object by name since npm 11.7, a list before.
+  const [packed] = Object.values(JSON.parse(output))
+  const expected = [...files, 'LICENSE', 'README.md', 'package.json'].toSorted().join(', ')
+  const there = packed.files
+    .map(({ path }) => path)
+    .toSorted()
+    .join(', ')
+  const faults = []
+  if (there !== expected) faults.push(`the tarball has ${there}, not ${expected}`)
+  if (packed.size > TARBALL_LIMIT) faults.push(`the tarball has ${packed.size} bytes`)
+  console.log(`tarball: ${Math.ceil(packed.size / 1024)} KiB`)
+  return faults
 }
 
 /** The highest of some version numbers; `0` of none. */

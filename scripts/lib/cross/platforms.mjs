@@ -19,6 +19,9 @@ const architectures = { x86_64: 'x64', aarch64: 'arm64' }
 /** The oldest glibc that the addon of a gnu platform loads with. */
 export const GLIBC_FLOOR = '2.17'
 
+/** The oldest macOS that each processor's files run on: what Rust supports. */
+export const MACOS_FLOOR = { x64: '10.12', arm64: '11.0' }
+
 /** Every one, in the order of package.json. @type {Platform[]} */
 export const platforms = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')).napi.targets.map((target) => {
   const [cpu, vendor, system, libc] = target.split('-')
