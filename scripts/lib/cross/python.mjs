@@ -1,10 +1,10 @@
-// A Python environment of our own: a system's Python may have no pip, and lets nobody install into it.
+// A Python environment of our own, most of which is zig: a system's Python may have no pip, and lets nobody install into it.
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { must } from '../run.mjs'
 import { cache } from './cache.mjs'
 
-const folder = join(cache, 'python')
+const folder = join(cache, 'zig')
 
 /**
  * Runs pip, in an environment that is made by the first who wants it.
