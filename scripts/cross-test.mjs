@@ -36,11 +36,11 @@ async function crossTest(names) {
   }
 }
 
-async function restartOn(platform, { on, node }, folder) {
+async function restartOn(platform, { on, node, emulated }, folder) {
   await inspectPackage(platform)
   console.log(`on ${on}`)
   await install(platform, folder)
-  const { code } = await node(folder, 'try.mjs', platform.name)
+  const { code } = await node(folder, 'try.mjs', platform.name, ...(emulated ? ['emulated'] : []))
   if (code !== 0) throw new CommandFailed(`${platform.name}: the restart failed`)
 }
 

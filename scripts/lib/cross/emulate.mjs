@@ -19,6 +19,7 @@ const debianNames = { x64: 'amd64', arm64: 'arm64' }
  *
  * @typedef {object} Runner
  * @property {string} on what it runs on, for a person
+ * @property {boolean} emulated whether its processor is another than this machine's
  * @property {(folder: string, file: string, ...args: string[]) => Promise<{ code: number }>} node runs a file of a folder
  */
 
@@ -31,7 +32,7 @@ const debianNames = { x64: 'amd64', arm64: 'arm64' }
 export async function runner(platform) {
   if (platform.name === hostPlatform()) {
     const node = (folder, ...args) => run(process.execPath, args, { cwd: folder })
-    return { on: `this machine, Node ${process.version}`, node }
+    return { on: `this machine, Node ${process.version}`, emulated: false, node }
   }
   if (platform.os !== 'linux') return 'never run here: that needs a Mac'
   if (process.platform !== 'linux') return 'never run here: that needs Linux'
@@ -43,7 +44,8 @@ export async function runner(platform) {
   const node = (folder, file, ...args) => inside(folder, `/service/${file}`, ...args)
   const { output } = await inside(cache, '--print', 'process.version')
   const libc = platform.libc === 'musl' ? 'musl' : 'glibc'
-  return { on: `${libc} of its own, Node ${output.trim()}${foreign ? ', emulated by qemu' : ''}`, node }
+  const on = `${libc} of its own, Node ${output.trim()}${foreign ? ', emulated by qemu' : ''}`
+  return { on, emulated: foreign, node }
 }
 
 /** A root file system with the platform's C library and Node in it, and nothing else. */
