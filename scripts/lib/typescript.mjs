@@ -1,7 +1,6 @@
 // Compiles src/ to dist/, and puts what every import loads into one file.
 import { chmodSync, readdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { bundleEager } from './eager.mjs'
 import { CommandFailed, entries, local, root } from './run.mjs'
 
 /** Compiles, then removes from dist/ what no source file stands behind any more. dist/native is not touched. */
@@ -19,6 +18,8 @@ export async function buildTypeScript() {
     console.error(lines.filter((line) => !line.startsWith('TSFILE: ')).join('\n'))
     throw new CommandFailed('tsc found errors in src/')
   }
+  // It needs esbuild, which a fresh clone installs only after this file was loaded.
+  const { bundleEager } = await import('./eager.mjs')
   await bundleEager()
   chmodSync(`${root}/dist/cli.js`, 0o755)
   const native = join(root, 'dist', 'native')
