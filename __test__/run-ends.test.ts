@@ -1,5 +1,5 @@
 /** When `shellflip run` ends, and what it kills before: also where a generation is another's child, or another user's. */
-import { chmodSync, copyFileSync, realpathSync } from 'node:fs'
+import { chmodSync, copyFileSync, realpathSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { temporaryDirectory } from './support/directory'
@@ -142,4 +142,17 @@ describe('SIGINT tells the service to end, as SIGTERM does, even one that goes o
     expect(await other.firstExit).toEqual({ code: 137, signal: null })
     await gone(Number(second))
   })
+})
+
+it('a service below the service is none of its generations: run ends with its own', async () => {
+  const service = start('nests-a-service.mjs', { file: shellflip, execArgv: ['run', '--', process.execPath] })
+  const { pid: inner } = await service.event('nested')
+  const outer = service.processes().find(({ parent, pid }) => parent === service.pid && pid !== inner)
+  service.signal('SIGKILL', outer?.pid)
+  expect(await service.firstExit).toEqual({ code: 137, signal: null })
+  service.signal('SIGTERM', inner)
+  await gone(inner)
+  // Its owner was killed.
+  rmSync(join(service.directory, 'service.sock'))
+  await service.clean()
 })

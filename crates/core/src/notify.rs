@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// The process of the generation that is being started; empty once there is none any more. For `shellflip run`, which lets
+/// The process of the generation that is being started: 0 before there is one, empty once there is none any more. For `shellflip run`, which lets
 /// that one go on if the old one dies; sd_notify(3) leaves names with `X_` to programs, and systemd ignores them.
 pub const NEXT: &str = "X_SHELLFLIP_NEXT";
 

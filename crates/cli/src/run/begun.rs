@@ -1,7 +1,8 @@
-//! A generation that nobody has named. The main process can do so only once it has begun one: if it is killed before, a
-//! launcher is at work below us, or a generation that goes on alone.
+//! A generation that nobody has named. The main process says that it begins one, and can name it only once there is a
+//! process: if it is killed in between, a launcher is at work below us, or a generation that goes on alone.
 //!
-//! The launcher is known by its name, a generation by its channel, which is bound to its pid: nobody else has inherited that.
+//! The launcher is known by its name, a generation by its channel, which is bound to its pid. Another service below us looks
+//! the same: so nobody looks unless one was begun.
 
 use super::process::Process;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

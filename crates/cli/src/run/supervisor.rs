@@ -9,7 +9,7 @@ use super::process::{self, Process};
 use super::socket::NotifySocket;
 use super::sys::{self, Signal, Status};
 use super::tree::Tree;
-use super::words::Words;
+use super::words::{Next, Words};
 use crate::args::{self, Policy};
 use crate::output;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -136,8 +136,10 @@ impl Supervisor {
                     None => self.say(&format!("MAINPID={pid} is no process of this service: ignored")),
                 }
             }
-            if let Some(next) = words.next {
-                self.tree.begins(next.and_then(Process::descendant));
+            match words.next {
+                Some(Next::Named(pid)) => self.tree.begins(true, Process::descendant(pid)),
+                Some(next) => self.tree.begins(next == Next::Unnamed, None),
+                None => {}
             }
             if words.above.is_empty() {
                 continue;
@@ -173,6 +175,10 @@ impl Supervisor {
         self.hear(Some(pid));
         if !self.tree.ended(pid, status, Process::is_alive) {
             return None;
+        }
+        // Else what is below us may be a service of its own, which ours had started.
+        if !self.tree.starts() {
+            return Some(status);
         }
         match begun::find(|pid| self.tree.all().any(|known| known.pid() == pid)) {
             Some(process) => {

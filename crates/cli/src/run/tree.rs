@@ -14,6 +14,8 @@ use rustix::process::Pid;
 pub struct Tree {
     main: Option<Process>,
     next: Option<Process>,
+    /// The main process has begun to start another.
+    starts: bool,
     /// They drain.
     older: Vec<Process>,
     last: Option<Status>,
@@ -24,6 +26,7 @@ impl Tree {
     pub fn started(&mut self, process: Process) {
         self.main = Some(process);
         self.next = None;
+        self.starts = false;
     }
 
     /// The process that signals go to.
@@ -53,11 +56,18 @@ impl Tree {
         self.older.retain(|older| older.pid() != process.pid());
         self.older.extend(self.main.replace(process));
         self.next = None;
+        self.starts = false;
     }
 
-    /// The main process has begun another generation, or none any more.
-    pub fn begins(&mut self, process: Option<Process>) {
+    /// The main process starts another generation, of this process if that is known; or, if not `starts`, none any more.
+    pub fn begins(&mut self, starts: bool, process: Option<Process>) {
+        self.starts = starts;
         self.next = process.filter(|process| !self.is_main(process.pid()));
+    }
+
+    /// Whether the main process had begun to start another generation when it was last heard.
+    pub fn starts(&self) -> bool {
+        self.starts
     }
 
     /// A process has ended. `alive` tells whether another one lives. True: it was the main one and nobody follows it.
@@ -71,12 +81,13 @@ impl Tree {
         }
         self.last = Some(status);
         self.main = self.next.take().filter(alive);
+        self.starts &= self.main.is_none();
         self.main.is_none()
     }
 
     /// A generation that nobody has named goes on alone.
     pub fn goes_on(&mut self, process: Process) {
-        self.main = Some(process);
+        self.started(process);
     }
 
     /// One that has ended without our being told. Whoever started a generation may go on and reap it: a launcher, while the
@@ -122,7 +133,7 @@ mod tests {
     fn a_named_successor_is_main_and_the_old_one_is_waited_for() {
         let mut tree = Tree::default();
         tree.started(process(10));
-        tree.begins(Some(process(11)));
+        tree.begins(true, Some(process(11)));
         tree.succeeded_by(process(11));
         assert_eq!(all(&tree), [11, 10]);
         assert!(!tree.ended(pid(10), OK, |_| true));
@@ -148,7 +159,7 @@ mod tests {
     fn a_generation_that_initialises_follows_a_main_process_that_dies() {
         let mut tree = Tree::default();
         tree.started(process(10));
-        tree.begins(Some(process(11)));
+        tree.begins(true, Some(process(11)));
         assert!(!tree.ended(pid(10), Status::Killed(9), |_| true));
         assert_eq!(all(&tree), [11]);
     }
@@ -158,7 +169,7 @@ mod tests {
         let mut tree = Tree::default();
         tree.started(process(10));
         tree.succeeded_by(process(11));
-        tree.begins(Some(process(12)));
+        tree.begins(true, Some(process(12)));
         assert_eq!(tree.vanished(|_| true), None);
         for dead in [10, 11, 12] {
             assert_eq!(tree.vanished(|process| process.pid() != pid(dead)), Some(pid(dead)));
@@ -170,9 +181,9 @@ mod tests {
         for called_off in [true, false] {
             let mut tree = Tree::default();
             tree.started(process(10));
-            tree.begins(Some(process(11)));
+            tree.begins(true, Some(process(11)));
             if called_off {
-                tree.begins(None);
+                tree.begins(false, None);
             }
             assert!(tree.ended(pid(10), OK, |_| called_off));
             assert!(tree.is_over());

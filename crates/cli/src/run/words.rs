@@ -9,13 +9,24 @@ use std::str::Lines;
 pub struct Words {
     /// The service's main process is another one from now on.
     pub main: Option<Pid>,
-    /// Another generation is being started, or (the inner `None`) none any more.
-    pub next: Option<Option<Pid>>,
+    /// Another generation is being started, or none any more.
+    pub next: Option<Next>,
     /// The descriptors that came with it are for the store of the one above. All others are closed, by which a barrier is
     /// answered.
     pub stores: bool,
     /// For the service manager above us, of which we are the main process. Empty: nothing.
     pub above: String,
+}
+
+/// The generation that the main process starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// There is none.
+    None,
+    /// It has no process yet, as far as the main process knows.
+    Unnamed,
+    /// This one.
+    Named(Pid),
 }
 
 impl Words {
@@ -25,7 +36,8 @@ impl Words {
         for (key, value) in assignments(text.lines()) {
             match key {
                 "MAINPID" => words.main = pid(value),
-                NEXT => words.next = Some(pid(value)),
+                NEXT if value.is_empty() => words.next = Some(Next::None),
+                NEXT => words.next = Some(pid(value).map_or(Next::Unnamed, Next::Named)),
                 "BARRIER" => {}
                 // The one above hears us and nobody else.
                 "NOTIFYACCESS" | "MAINPIDFD" | "MAINPIDFDID" => {}
@@ -72,8 +84,9 @@ mod tests {
 
     #[test]
     fn the_next_generation_is_named_and_called_off() {
-        assert_eq!(Words::read("X_SHELLFLIP_NEXT=7", false).next, Some(Pid::from_raw(7)));
-        assert_eq!(Words::read("X_SHELLFLIP_NEXT=", false).next, Some(None));
+        assert_eq!(Words::read("X_SHELLFLIP_NEXT=0", false).next, Some(Next::Unnamed));
+        assert_eq!(Words::read("X_SHELLFLIP_NEXT=7", false).next, Pid::from_raw(7).map(Next::Named));
+        assert_eq!(Words::read("X_SHELLFLIP_NEXT=", false).next, Some(Next::None));
         assert_eq!(Words::read("READY=1", false).next, None);
     }
 

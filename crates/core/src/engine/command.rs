@@ -43,7 +43,10 @@ pub(crate) enum Command {
         attempt: u32,
         late: bool,
     },
-    Notified(io::Result<()>),
+    Notified {
+        attempt: u32,
+        told: io::Result<()>,
+    },
     Report(super::manager::Report),
     /// The event loop turns.
     Alive,

@@ -134,14 +134,14 @@ impl Running {
             return self.step(restart::Event::Notified);
         };
         self.within(STEP_TIMEOUT);
-        let commands = self.commands.clone();
+        let (commands, attempt) = (self.commands.clone(), self.attempts);
         let mut state = format!("MAINPID={pid}\nREADY=1\nSTATUS=generation {}: ready", self.shared.generation + 1);
         if self.manager.reload {
             state.push_str("\nERRNO=0");
         }
         tokio::task::spawn_blocking(move || {
             let told = notifier.send(&state).and_then(|()| notifier.barrier(STEP_TIMEOUT));
-            let _ = commands.send(Command::Notified(told));
+            let _ = commands.send(Command::Notified { attempt, told });
         });
     }
 
@@ -162,6 +162,7 @@ impl Running {
     pub(super) fn tell_reloading(&mut self) {
         self.manager.failed = None;
         self.say_reloading();
+        self.name_next(Some(0));
     }
 
     /// A restart asked for by a signal was refused. If it was a service manager's, it is answered by the READY at the end of

@@ -151,14 +151,17 @@ impl Running {
             Command::Status(id, json) => self.reply_status(id, json),
             Command::Ended(undone) => self.ended(*undone),
             Command::Undone { attempt, late } => self.undone(attempt, late),
-            Command::Notified(result) => {
-                if let Err(error) = result {
+            Command::Notified { attempt, told } if attempt == self.attempts => {
+                if let Err(error) = told {
                     self.warn(format!("the service manager could not be told of the new main process: {error}"));
                 }
                 self.step(restart::Event::Notified);
             }
             // What is late belongs to a restart that is over.
-            Command::PrepareFailed { .. } | Command::HandoverDone { .. } | Command::ReadinessClosed { .. } => {}
+            Command::PrepareFailed { .. }
+            | Command::HandoverDone { .. }
+            | Command::ReadinessClosed { .. }
+            | Command::Notified { .. } => {}
             Command::Report(report) => self.report(report),
             Command::Alive => self.tell_alive(),
             Command::Listening => self.store(),
@@ -182,7 +185,7 @@ impl Running {
             }
             Ask::Stop => {
                 let _ = question.reply.send(Answer::Stopping(std::process::id()));
-                self.step(restart::Event::Shutdown);
+                self.shut_down();
             }
         }
     }

@@ -125,7 +125,7 @@ async fn a_reload_that_comes_before_the_service_is_ours_waits_until_it_is() {
 
     told.running.succeed(successor::Event::Adopted);
     assert_eq!(told.begun(), 1);
-    assert_eq!(told.said(), ["STATUS=generation 2: ready, 0 connections", "RELOADING"]);
+    assert_eq!(told.said(), ["STATUS=generation 2: ready, 0 connections", "RELOADING", "X_SHELLFLIP_NEXT=0"]);
     assert!(matches!(told.events.lock().unwrap()[..], [.., Event::Adopted, Event::Prepare { attempt: 1, .. }]));
 }
 
@@ -150,7 +150,7 @@ async fn whoever_else_asks_then_is_refused_at_once() {
 async fn a_reload_refused_during_a_restart_is_answered_when_that_is_over() {
     let mut told = Told::serving(true);
     told.running.request(Asker::Local(1));
-    assert_eq!(told.said(), ["RELOADING"]);
+    assert_eq!(told.said(), ["RELOADING", "X_SHELLFLIP_NEXT=0"]);
     told.running.request(Asker::Nobody);
     assert_eq!((told.begun(), told.said()), (1, vec!["RELOADING".into()]), "no READY yet");
 
