@@ -1,9 +1,9 @@
 //! A file with a pid, for whoever looks for the service there.
 
 use crate::listener::lock_directory;
-use std::fs;
-use std::io;
-use std::path::{self, PathBuf};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{self, Path, PathBuf};
 
 /// Our pid in a file. Dropping it removes the file, unless another process has put its own pid there meanwhile.
 #[derive(Debug)]
@@ -22,10 +22,19 @@ impl PidFile {
         temporary.push(format!(".{}", std::process::id()));
         // Not while an older generation finds its own pid there, and is about to remove the file.
         let _lock = lock_directory(&path)?;
-        fs::write(&temporary, format!("{}\n", std::process::id()))
+        create(temporary.as_ref())
+            .and_then(|mut file| file.write_all(format!("{}\n", std::process::id()).as_bytes()))
             .and_then(|()| fs::rename(&temporary, &path))
             .inspect_err(|_| drop(fs::remove_file(&temporary)))?;
         Ok(PidFile { path })
+    }
+}
+
+/// A file of our own, whatever lies at that path: its name can be guessed, and a link there would lead anywhere.
+fn create(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => File::create_new(path),
     }
 }
 
@@ -52,6 +61,19 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
         drop(file);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_link_that_was_planted_beside_it_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, precious) = (directory.path().join("pid"), directory.path().join("precious"));
+        fs::write(&precious, "mine").unwrap();
+        let planted = directory.path().join(format!("pid.{}", std::process::id()));
+        std::os::unix::fs::symlink(&precious, planted).unwrap();
+        let file = PidFile::write(path.clone()).unwrap();
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
+        drop(file);
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "mine");
     }
 
     #[test]
