@@ -76,21 +76,25 @@ describe('the first process of a container', () => {
   })
 })
 
-it.each([['tini'], ['catatonit'], ['dumb-init', '--single-child']])(
-  '%s with `shellflip run` behind it: restarts, and ends as the service ends',
-  async (...init) => {
-    const service = contained([...init, '--', shellflip, 'run', '--', ...node])
-    expect(await ready(service.directory, service)).toMatchObject([{ supported: true }])
-    for (const generation of [2, 3]) {
-      expect((await service.cli('restart')).code).toBe(0)
-      expect((await ready(service.directory, service, generation)).at(-1)).toMatchObject({ generation })
-    }
-    const [first] = service.processes().filter(({ parent }) => parent === service.pid)
-    process.kill(first?.pid ?? 0, 'SIGTERM')
-    expect(await service.firstExit).toEqual({ code: 0, signal: null })
-    await service.clean()
-  },
-)
+describe('`shellflip run` in a container', () => {
+  needsRoot()
+
+  it.each([['tini'], ['catatonit'], ['dumb-init', '--single-child']])(
+    'behind %s: restarts, and ends as the service ends',
+    async (...init) => {
+      const service = contained([...init, '--', shellflip, 'run', '--', ...node])
+      expect(await ready(service.directory, service)).toMatchObject([{ supported: true }])
+      for (const generation of [2, 3]) {
+        expect((await service.cli('restart')).code).toBe(0)
+        expect((await ready(service.directory, service, generation)).at(-1)).toMatchObject({ generation })
+      }
+      const [first] = service.processes().filter(({ parent }) => parent === service.pid)
+      process.kill(first?.pid ?? 0, 'SIGTERM')
+      expect(await service.firstExit).toEqual({ code: 0, signal: null })
+      await service.clean()
+    },
+  )
+})
 
 describe.each(names)('%s', (name) => {
   needsItsUser(name)
