@@ -100,11 +100,13 @@ it('nothing of the package is loaded for the first time in a restart or a drain,
   const program = `
     const { shellflip } = require('${root}/dist/index.js')
     const { createServer } = require('node:http')
-    shellflip({ socket: false, exit: false }).then(async (service) => {
+    shellflip({ socket: false, exit: false, supervisor: 'ignore' }).then(async (service) => {
       await service.listen(createServer(), { port: 0, host: '127.0.0.1' })
       await service.ready()
+      if (service.generation > 1) return service.shutdown()
       const before = new Set(Object.keys(require.cache))
-      await service.shutdown()
+      await service.restart()
+      await service.closed
       console.log(JSON.stringify([before.size, Object.keys(require.cache).filter((path) => !before.has(path))]))
     })`
   const { stdout } = await node(['-e', program])
