@@ -35,7 +35,7 @@ export function addonPaths(): string[] {
   })
 }
 
-/** Node takes its time for the first call of each function: this one is called anyway, to record the start. */
+/** By statSync, since Node takes its time for the first call of each function, and that one is called to record the start. */
 function isThere(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false }) !== undefined
@@ -58,7 +58,7 @@ const MACHINES: Record<string, number> = { x64: 62, arm64: 183 }
 /** Bytes of an ELF header of 64 bits. */
 const HEADER = 64
 
-/** What is wrong with the shared object, or null. Every import waits for this: the fewest calls that tell. */
+/** What is wrong with the shared object, or null. The import of a new generation waits for this: the fewest calls that tell. */
 function damageOf(path: string): string | null {
   let descriptor: number
   try {

@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect } from 'vitest'
 import { temporaryDirectory } from './directory'
 import { installed } from './packages'
@@ -197,6 +197,7 @@ function adapted(file: string, directory: string, socket: string): string {
   return (block?.text ?? '')
     .replaceAll('/srv/app/current', directory)
     .replaceAll(/\/(run\/app\/shellflip|tmp\/app)\.sock/g, socket)
+    .replaceAll('-o app /run/app', `-o ${username} ${dirname(socket)}`)
     .replaceAll(/(chpst -u |s6-setuidgid |user=)app\b/g, `$1${username}`)
 }
 

@@ -89,7 +89,7 @@ pub struct Stop {
 const RUN_STATUS: &str =
     "Signals TERM, INT, HUP, USR1, USR2 and WINCH go to the current generation. After TERM or INT the
 service is to end: even one that goes on after INT is not started again, and killed after
---kill-timeout. TERM twice kills all at once; so is every generation that appears later.
+--kill-timeout. TERM twice kills all at once. A generation that appears later is killed, too.
 
 Exit status: that of the last generation, 128 + n if signal n ended it; 127 if the command is
 not found, 126 if it cannot be executed.";
@@ -100,7 +100,8 @@ pub struct Run {
     /// Where the service is to have its coordination socket (its $SHELLFLIP_SOCKET)
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// Whether to start the service again when its last generation has ended, not told by TERM or INT to us
+    /// Whether to start the service again when its last generation has ended, unless TERM or INT told us to end it: after
+    /// 0.1 s, doubling to 10 s for as long as it ends within 10 s
     #[arg(long, value_name = "WHEN", default_value = "never")]
     pub restart: Policy,
     /// Seconds from the first TERM or INT to killing what is left; 0 waits for ever [default: 0]
@@ -117,7 +118,7 @@ pub struct Run {
 /// When `shellflip run` starts a service again. Not after TERM or INT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Policy {
-    /// It ends with it
+    /// We end with the service
     Never,
     /// Unless the exit code was 0
     OnFailure,
