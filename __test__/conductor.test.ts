@@ -119,6 +119,25 @@ describe('ready', () => {
     expect(context.phase).toBe('ready')
   })
 
+  it('catches the signals that end a new generation before it says that it serves, and not earlier', async () => {
+    const { conductor, context } = world({}, { successor: true })
+    const caught = () => [process.listenerCount('SIGTERM'), process.listenerCount('SIGINT')]
+    const before = caught()
+    let whenSaid: number[] = []
+    if (context.engine) {
+      context.engine.serving = () => {
+        whenSaid = caught()
+        return true
+      }
+    }
+    conductor.attach()
+    const ready = conductor.readiness.ready()
+    expect(caught()).toEqual(before)
+    conductor.dispatch({ type: 'commit' })
+    await ready
+    expect(whenSaid).toEqual(before.map((count) => count + 1))
+  })
+
   it('rejects if a listener cannot accept, and tells the old generation', async () => {
     const { conductor, said, context } = world()
     context.listeners.startAccepting = () => {

@@ -67,13 +67,14 @@ export class Readiness {
       this.#outcome.reject(error)
       return
     }
+    // Before it is said: a signal that still did what the system does would end the service, which is ours by then.
+    this.#onServing()
     if (engine !== null && !engine.serving()) {
       trace('called off while committing')
       process.exit(1)
     }
     this.#context.phase = 'ready'
     trace('serving as generation %d', this.#context.generation)
-    this.#onServing()
     this.#releaseLoop?.()
     this.#outcome.resolve()
   }

@@ -40,7 +40,7 @@ export class SignalHandlers {
     this.#catch(restartSignal, () => this.#actions.restart(restartSignal))
   }
 
-  /** In a new generation only once it serves: before that a signal simply ends it, and the old one goes on. */
+  /** In a new generation only when it is about to serve: before that a signal simply ends it, and the old one goes on. */
   catchShutdown(): void {
     for (const signal of this.#settings.shutdownSignals) {
       this.#catch(signal, () => {
