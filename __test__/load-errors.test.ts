@@ -112,6 +112,12 @@ describe('a platform package', () => {
     },
   )
 
+  it('in a Node that loads no addons: which option that was, and not that the file is damaged', async () => {
+    const { said } = await refusal(() => {}, { env: { NODE_OPTIONS: '--no-addons' } })
+    expect(said).toMatch(refused('Cannot load native addon because .* is disabled\\. Start Node without --no-addons, '))
+    expect(said).not.toMatch(/damaged|install/)
+  })
+
   it('that is overridden by a variable naming nothing', async () => {
     const { said } = await refusal(() => {}, { env: { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/addon.node' } })
     expect(said).toMatch(refused('\\$NAPI_RS_NATIVE_LIBRARY_PATH names /nowhere/addon.node, .* Unset that variable'))

@@ -77,8 +77,12 @@ function absent(world: LoadWorld): Explanation {
   }
 }
 
-/** What the loaders of glibc, musl and macOS say, and our own look at the file. */
+/** What Node and the loaders of glibc, musl and macOS say, and our own look at the file. */
 const REFUSALS: [RegExp, (world: LoadWorld) => string][] = [
+  [
+    /loading addons is disabled/,
+    () => 'Start Node without --no-addons, and with --allow-addons if it has --permission (--experimental-permission)',
+  ],
   [
     /failed to map segment|Operation not permitted|Permission denied/,
     () =>
@@ -96,7 +100,7 @@ const REFUSALS: [RegExp, (world: LoadWorld) => string][] = [
 function refused(message: string, world: LoadWorld): Explanation {
   const [, advice] = REFUSALS.find(([pattern]) => pattern.test(message)) ?? []
   return {
-    reason: message,
+    reason: message.replace(/\.$/, ''),
     advice:
       advice?.(world) ??
       'The file is damaged or made for another platform: remove node_modules and install again, on this platform',
