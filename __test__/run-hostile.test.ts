@@ -42,6 +42,31 @@ describe('the command line', () => {
   })
 })
 
+it('a reader of its stderr that has stopped reading keeps it from nothing', async () => {
+  const command = 'echo up; test -e again && exec sleep 1000; touch again; exit 3'
+  const service = start(null, {
+    file: 'python3',
+    execArgv: [
+      '-c',
+      `import os, sys
+held, full = os.pipe()
+os.set_blocking(full, False)
+try:
+    while True: os.write(full, b'x' * 4096)
+except BlockingIOError: os.set_blocking(full, True)
+os.set_inheritable(held, True)
+os.dup2(full, 2)
+os.execv(sys.argv[1], sys.argv[1:])`,
+      ...[shellflip, 'run', '--restart', 'always', '--', 'sh', '-c', command],
+    ],
+  })
+  await service.line(/up/)
+  // Between the two it had something to say.
+  await service.line(/up/)
+  service.signal('SIGTERM')
+  expect(await service.firstExit).toEqual({ code: 143, signal: null })
+})
+
 describe('the service manager above', () => {
   it.each(['/nowhere/notify', '@nowhere', 'relative', 'vsock:2:1'])(
     '%s: said, and the service goes on',

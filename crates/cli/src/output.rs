@@ -2,6 +2,7 @@
 //! as a control sequence.
 
 use crate::trouble::{Exit, Trouble};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -17,6 +18,16 @@ pub fn print(text: &str) -> Result<(), Trouble> {
 /// Prints a note on stderr.
 pub fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Prints a note on stderr if that takes it at once: for who must go on even if nobody reads.
+pub fn aside(text: &str) {
+    let stderr = io::stderr();
+    // A pipe that is ready takes a line whole (pipe(7), PIPE_BUF).
+    let full = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&Timespec::default())) == Ok(0);
+    if !full {
+        note(text);
+    }
 }
 
 /// Prints why a command failed, and turns it into the exit code.

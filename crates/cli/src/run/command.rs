@@ -47,7 +47,7 @@ pub fn cannot_run(words: &[OsString], error: &io::Error) -> u8 {
     let name = program(words).to_string_lossy();
     let not_found = error.kind() == io::ErrorKind::NotFound;
     let hint = if not_found { "is it in PATH?" } else { "it must be an executable file" };
-    output::note(&format!("shellflip run: cannot run {}: {error}; {hint}", output::clean(&name)));
+    output::aside(&format!("shellflip run: cannot run {}: {error}; {hint}", output::clean(&name)));
     if not_found { NOT_FOUND } else { CANNOT_EXECUTE }
 }
 

@@ -288,7 +288,7 @@ impl Supervisor {
     }
 
     fn say(&self, text: &str) {
-        output::note(&format!("shellflip run: {text}"));
+        output::aside(&format!("shellflip run: {text}"));
     }
 }
 
