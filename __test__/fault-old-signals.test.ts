@@ -1,6 +1,7 @@
 /** SIGTERM and SIGINT while a restart is under way: to the old generation, to the new one, to all of the service. */
 import { describe, expect, it } from 'vitest'
-import { askRestart, expectWhole, serving, status, stop } from './support/generations'
+import { connect, frame, rest, STOP } from './support/coordination.mjs'
+import { askRestart, expectWhole, serving, status, stop, tell } from './support/generations'
 import { get } from './support/http'
 import { type Phase, standing } from './support/phases'
 import { look } from './support/processes'
@@ -59,6 +60,26 @@ describe('SIGTERM to the old generation', () => {
     expect(await exitOf(service, pid)).toEqual({ pid, code: 0, signal: 0 })
     await expectWhole(old, { pid: said.pid, generation: 2 })
   })
+})
+
+it('a stop that the old one hears when it drains, over a connection from before: the service ends', async () => {
+  const { service, pid, port } = await serving('drains-until-told.mjs')
+  const held = get({ port }, '/hold')
+  await service.event('held')
+  const socket = await connect(service.socket)
+  // Answered by whoever has accepted the connection before it.
+  await status(service)
+  const { said } = await askRestart(service)
+  await service.event('draining')
+  socket.write(frame(STOP))
+  expect(await service.event('draining')).toMatchObject({ pid: said.pid, reason: 'shutdown' })
+  expect(await exitOf(service, said.pid)).toEqual({ pid: said.pid, code: 0, signal: 0 })
+  tell(service, 'answer')
+  await held
+  expect((await rest(socket)).toString()).toContain(`{"Stopping":${pid}}`)
+  expect(await exitOf(service, pid)).toEqual({ pid, code: 0, signal: 0 })
+  expect((await service.firstExit).code).toBe(0)
+  await service.clean()
 })
 
 describe('SIGTERM to the new generation', () => {

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 
 export const RESTART = '{"Request":"TryRestart"}'
+export const STOP = '{"Request":"Stop"}'
 export const STATUS = '{"Request":"Status"}'
 
 /** Length and body, as the crate frames them. `length` may lie. */

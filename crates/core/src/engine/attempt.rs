@@ -193,10 +193,10 @@ impl Attempt {
         if self.hello.is_some() { Peer::Ours } else { Peer::Crate }
     }
 
-    /// The service is to stop. A process of the crate hears nothing but signals.
+    /// The service is to stop. A process of the crate hears nothing but signals. At once: this process may be about to end.
     pub fn shut_down(&mut self) {
         match self.peer() {
-            Peer::Ours => self.outgoing.send(Frame::Shutdown),
+            Peer::Ours => _ = self.send_now(&Frame::Shutdown),
             Peer::Crate => self.launcher.terminate(),
         }
     }

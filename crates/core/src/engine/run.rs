@@ -185,6 +185,12 @@ impl Running {
             }
             Ask::Stop => {
                 let _ = question.reply.send(Answer::Stopping(std::process::id()));
+                // Connected before the service was another's: it is the service that is to end, not only this generation.
+                if self.draining == Some(Reason::Restart)
+                    && let Some(attempt) = &mut self.attempt
+                {
+                    attempt.shut_down();
+                }
                 self.shut_down();
             }
         }
