@@ -1,6 +1,6 @@
 /**
  * The new generation dies when it has been adopted, before the old one has stopped accepting: the old one is the service
- * again. And right after: nobody is, and the old one ends what it has.
+ * again. And right after: nobody is, and the old one ends what it has. One that was told to end is no loss.
  */
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
@@ -55,6 +55,23 @@ it('a new generation that dies when it is adopted is taken back from, and the ol
     await expectWhole(old, { pid, generation: 1 })
     return
   }
+})
+
+it('a new generation that is told to end when it is adopted is not taken back from: the service ends, and leaves nothing', async () => {
+  const { service, pid, port } = await serving('ends-when-adopted.mjs')
+  const asked = askRestart(service)
+  const second = await eventOf(service, 'listening', 2)
+  const blocked = get({ port }, '/block')
+  await service.event('blocked')
+  tell(service, 'go')
+  expect(await exitOf(service, second.pid)).toEqual({ pid: second.pid, code: 0, signal: 0 })
+  // The old one has let go by then, or sees the new one end before it has.
+  expect([0, 1]).toContain((await asked).code)
+  tell(service, 'unblock')
+  expect(JSON.parse((await blocked).body)).toEqual({ pid, generation: 1 })
+  expect(await exitOf(service, pid)).toEqual({ pid, code: 0, signal: 0 })
+  expect((await service.firstExit).code).toBe(0)
+  await service.clean()
 })
 
 it('a new generation that dies when the restart is complete is not taken back from: the old one drains and ends', async () => {

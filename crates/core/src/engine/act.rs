@@ -4,12 +4,13 @@ use super::attempt::Attempt;
 use super::clients::Asker;
 use super::launch::Launched;
 use super::run::Running;
-use super::succession::Drains;
+use super::succession::{Drains, Elder};
 use super::{Event, Progress, lock};
 use crate::coordination::{Answer, Bound};
 use crate::message::{Drainer, Frame, Hello};
 use crate::restart::{self, Action, Peer, Reason, State};
 use crate::spawn::{self, Report};
+use crate::successor;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -144,6 +145,10 @@ impl Running {
         if reason == Reason::Shutdown {
             self.tell_stopping();
             lock(&self.shared.registry).ending();
+            // It may not have let go yet: seeing us end it would go on, without the files that end with the service.
+            if self.successor.state() == successor::State::Owning {
+                self.elder.iter().for_each(Elder::shut_down);
+            }
         }
         (self.sink)(Event::Drain { reason });
     }

@@ -72,5 +72,8 @@ impl Running {
         if elder.incoming.hung_up() {
             self.elder(Received::End);
         }
+        if self.successor.state() == successor::State::Owning && self.draining == Some(Reason::Shutdown) {
+            elder.shut_down();
+        }
     }
 }

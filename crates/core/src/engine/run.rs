@@ -14,7 +14,7 @@ use crate::error::{Code, Failure};
 use crate::handover::Reader;
 use crate::message::{Frame, Hello};
 use crate::pid_file::PidFile;
-use crate::restart::{self, Peer, Reason, Restart};
+use crate::restart::{self, Peer, Reason, Restart, State};
 use crate::spawn::Report;
 use crate::successor::{self, Successor};
 use std::collections::HashMap;
@@ -258,6 +258,8 @@ impl Running {
                 }
             }
             Frame::Serving => self.step(restart::Event::Serving),
+            // The service is its own already, and we have not quite let go.
+            Frame::Shutdown if self.restart.state() == State::Yielding => self.step(restart::Event::Shutdown),
             _ => {}
         }
     }

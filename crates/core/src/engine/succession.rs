@@ -16,6 +16,14 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(30);
 /// The channel to the old generation.
 pub(crate) struct Elder {
     pub incoming: Incoming,
+    end: Arc<OwnedFd>,
+}
+
+impl Elder {
+    /// The service ends with us: it is not to be taken back.
+    pub fn shut_down(&self) {
+        send_now(self.end.as_fd(), &Frame::Shutdown);
+    }
 }
 
 /// Says hello and takes in what the old generation gives: its hello, its listeners. `None` for its hello if it died
@@ -38,7 +46,7 @@ pub(crate) async fn greet(end: &Arc<OwnedFd>, shared: &Shared) -> Result<(Elder,
         draining: vec![],
     });
     send_now(end.as_fd(), &hello);
-    let mut elder = Elder { incoming };
+    let mut elder = Elder { incoming, end: Arc::clone(end) };
     let taken = tokio::time::timeout(GREETING_TIMEOUT, take(&mut elder.incoming, shared)).await;
     let hello = taken.map_err(|_| broken("the old generation hands nothing over".into()))?.map_err(broken)?;
     Ok((elder, hello))
