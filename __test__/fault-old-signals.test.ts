@@ -4,7 +4,7 @@ import { connect, frame, rest, STOP } from './support/coordination.mjs'
 import { askRestart, expectWhole, serving, status, stop, tell } from './support/generations'
 import { get } from './support/http'
 import { type Phase, standing } from './support/phases'
-import { look } from './support/processes'
+import { look, until } from './support/processes'
 import { exitOf } from './support/reaper'
 
 const CALLED_OFF = { code: 1, said: { ok: false, code: 'ERR_SHELLFLIP_DRAINING' } }
@@ -107,12 +107,27 @@ describe('SIGTERM to the new generation', () => {
     await service.clean()
   })
 
+  it('in A, and SIGINT twice, which it does not wait after: the old one ends the service', async () => {
+    const { service, pid, asked, second, goOn } = await standing('A')
+    service.signal('SIGINT', second.pid)
+    await service.line(/to end, once the service is ours$/)
+    service.signal('SIGINT', second.pid)
+    await until(() => look(second.pid)?.state === 'Z', 'it does not end')
+    goOn()
+    expect(await asked).toMatchObject(DIED)
+    expect(await exitOf(service, pid)).toEqual({ pid, code: 0, signal: 0 })
+    expect((await service.firstExit).code).toBe(0)
+    await service.clean()
+  })
+
   it('in A, and it is not adopted within 5 s: it drains and exits, and the old one goes on, with all its files', async () => {
     const old = await standing('A')
     const { service, pid, asked, second } = old
     await stop(pid)
     service.signal('SIGTERM', second.pid)
     await service.line(/draining: the service shuts down$/)
+    // While it drains it could still be adopted.
+    await until(() => look(second.pid)?.state === 'Z', 'it does not end')
     process.kill(pid, 'SIGCONT')
     expect(await asked).toMatchObject(DIED)
     expect(await status(service)).toMatchObject({ pid, phase: 'ready' })

@@ -109,7 +109,7 @@ pub enum Frame {
     Abort(String),
     /// New to old: the error that is about to end me.
     Failing(String),
-    /// Either way: the service is to stop. New to old once it is adopted, if the other has yet to let go.
+    /// Either way: the service is to stop. New to old once it serves, if the other has yet to let go.
     Shutdown,
     /// New to old: the listener of that name has been claimed.
     Claimed(String),

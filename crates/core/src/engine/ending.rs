@@ -72,7 +72,9 @@ impl Running {
         if elder.incoming.hung_up() {
             self.elder(Received::End);
         }
-        if self.successor.state() == successor::State::Owning && self.draining == Some(Reason::Shutdown) {
+        let owned = self.successor.state() == successor::State::Owning && self.draining == Some(Reason::Shutdown);
+        // Told to end, and too impatient to wait for ADOPTED, as after a second SIGINT: the old one ends the service.
+        if owned || self.told_to_end {
             elder.shut_down();
         }
     }

@@ -258,8 +258,12 @@ impl Running {
                 }
             }
             Frame::Serving => self.step(restart::Event::Serving),
-            // The service is its own already, and we have not quite let go.
-            Frame::Shutdown if self.restart.state() == State::Yielding => self.step(restart::Event::Shutdown),
+            // It serves already, and we have not quite let go.
+            Frame::Shutdown
+                if matches!(self.restart.state(), State::Releasing | State::Notifying | State::Yielding) =>
+            {
+                self.step(restart::Event::Shutdown)
+            }
             _ => {}
         }
     }
