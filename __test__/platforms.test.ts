@@ -1,7 +1,8 @@
 // Every platform that a package is published for: named the same everywhere, and put together whole.
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { rustflags } from '../scripts/lib/rustflags.mjs'
 import { temporaryDirectory } from './support/directory'
 import { node, root } from './support/run'
 
@@ -15,6 +16,22 @@ test('docs/platforms.md lists exactly the targets that are built', () => {
   const listed = [...rows].map(([, name, target]) => [name, target])
   expect(listed.map(([, target]) => target)).toEqual(manifest.napi.targets)
   expect(listed.map(([name]) => name).sort()).toEqual(names.sort())
+})
+
+const MUSL = 'CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUSTFLAGS'
+
+// Where two of them are set, cargo reads the first in this order, and only that.
+test.each([
+  [{ CARGO_ENCODED_RUSTFLAGS: '-C\x1fdebuginfo=1' }, { CARGO_ENCODED_RUSTFLAGS: '-C\x1fdebuginfo=1\x1f-C\x1fa=b' }],
+  [{ RUSTFLAGS: '-Cdebuginfo=1', [MUSL]: '-Clto' }, { RUSTFLAGS: '-Cdebuginfo=1 -C a=b' }],
+  [{ RUSTFLAGS: '', [MUSL]: '-Clto' }, { RUSTFLAGS: '-C a=b' }],
+  [{ [MUSL]: '-Clto' }, { [MUSL]: '-Clto -C a=b' }],
+  [{}, { [MUSL]: '-C a=b' }],
+])('with the flags of rustc in %j those of a platform are added', (environment, added) => {
+  onTestFinished(() => void vi.unstubAllEnvs())
+  for (const name of ['CARGO_ENCODED_RUSTFLAGS', 'RUSTFLAGS', MUSL]) vi.stubEnv(name, undefined)
+  for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value)
+  expect(rustflags('aarch64-unknown-linux-musl', ['-C', 'a=b'])).toEqual(added)
 })
 
 test('a release has every file of every platform, executable, and names every platform package', async () => {
