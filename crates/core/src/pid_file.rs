@@ -33,7 +33,7 @@ impl PidFile {
 /// A file of our own, whatever lies at that path: its name can be guessed, and a link there would lead anywhere.
 fn create(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => File::create_new(path),
     }
 }
