@@ -31,6 +31,7 @@ it('READY by the first generation, then MAINPID and a barrier by the old one bef
     'bound',
     'STATUS=generation 1: starting, 0 connections EXTEND_TIMEOUT_USEC=60000000',
     'READY=1 STATUS=generation 1: ready, 0 connections',
+    'X_SHELLFLIP_NEXT=0',
     'STATUS=generation 1: restarting, 0 connections',
     `X_SHELLFLIP_NEXT=${pid}`,
     `MAINPID=${pid} READY=1 STATUS=generation 2: ready`,

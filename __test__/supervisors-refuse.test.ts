@@ -76,7 +76,7 @@ describe('the first process of a container', () => {
   })
 })
 
-describe('`shellflip run` in a container', () => {
+describe('run in a container', () => {
   needsRoot()
 
   it.each([['tini'], ['catatonit'], ['dumb-init', '--single-child']])(
