@@ -36,8 +36,8 @@ export const SUPPORTED: Readonly<Record<string, readonly string[]>> = {
 /** False where no addon exists for this platform, so that none can be missing. */
 export const platformSupported: boolean = SUPPORTED[process.platform]?.includes(process.arch) ?? false
 
-/** What a generation may find in its environment, and core/src/environment.rs reads. */
-const INHERITED = [
+/** What a generation may find in its environment, written by the old one or a launcher: core/src/environment.rs reads it. */
+export const INHERITED = [
   'OXY_NOTIFY_SOCKET',
   'OXY_RESTART_SOCKET',
   'OXY_HANDOVER_PIPE',

@@ -3,6 +3,7 @@
 import { constants } from 'node:os'
 import { inspect } from 'node:util'
 import { invalidArgument } from './errors'
+import { INHERITED } from './native'
 import { nearest } from './nearest'
 import type { LifecycleHandler, Logger, ServiceCommand, ServiceOptions } from './types'
 
@@ -58,17 +59,8 @@ const LOG_LEVELS = ['info', 'warn', 'error'] as const
 /** setTimeout fires at once for anything longer. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** Written by the old generation or the launcher for the new one: not the application's to change. */
-const PROTOCOL_VARIABLES = new Set([
-  'OXY_NOTIFY_SOCKET',
-  'OXY_RESTART_SOCKET',
-  'OXY_HANDOVER_PIPE',
-  'SHELLFLIP_CHANNEL',
-  'SHELLFLIP_GENERATION',
-  'LISTEN_PID',
-  'LISTEN_FDS',
-  'LISTEN_FDNAMES',
-])
+/** Not the application's to change. */
+const PROTOCOL_VARIABLES = new Set<string>(INHERITED)
 
 /** Signals that cannot be caught, or that Node or the processor uses. */
 const UNUSABLE_SIGNALS: Partial<Record<string, string>> = {
