@@ -36,7 +36,7 @@ describe('the table', () => {
 
   it('names only what the package has', async () => {
     const exported = Object.entries(await import('@shellflip/node'))
-    const declarations = ['restart-init', 'restart-task', 'types', 'errors', 'receive'].map((name) =>
+    const declarations = ['restart-init', 'restart-task', 'types', 'errors', 'shellflip'].map((name) =>
       readFileSync(join(root, 'dist', `${name}.d.ts`), 'utf8'),
     )
     const known = new Set(exported.map(([name]) => name))

@@ -27,13 +27,32 @@ function loads(code: string, env?: NodeJS.ProcessEnv): Promise<{ modules: string
      const before = new Set(process.moduleLoadList)
      ${code}
      const modules = process.moduleLoadList.filter((name) => !before.has(name))
-     console.log(JSON.stringify({ modules, files: Object.keys(require.cache) }))`,
+     const addon = process.report.getReport().sharedObjects.filter((path) => path.endsWith('.node'))
+     console.log(JSON.stringify({ modules, files: [...Object.keys(require.cache), ...addon] }))`,
     env,
   )
 }
 
-it.each(["await import('@shellflip/node')", "require('@shellflip/node')"])('%s loads one file', async (code) => {
-  expect((await loads(code)).files).toEqual([index])
+it('require() loads one file', async () => {
+  expect((await loads("require('@shellflip/node')")).files).toEqual([index])
+})
+
+it('import loads one, which imports no other, and leaves the loader of CommonJS alone', async () => {
+  expect((await loads("await import('@shellflip/node')")).files).toEqual([])
+  expect(readFileSync(join(root, 'dist/node.mjs'), 'utf8')).not.toMatch(/^import|import\(/m)
+})
+
+it.each([
+  ["const one = await import('@shellflip/node'); const other = require('@shellflip/node')", 'import first'],
+  ["const other = require('@shellflip/node'); const one = await import('@shellflip/node')", 'require first'],
+])('%s: one instance', async (code) => {
+  const program = `
+    import { createRequire } from 'node:module'
+    const require = createRequire('${root}/')
+    ${code}
+    const inside = require('${root}/dist/errors.js').ShellflipError
+    console.log(JSON.stringify([one.shellflip === other.shellflip, one.ShellflipError === inside]))`
+  expect(await says(program)).toEqual([true, true])
 })
 
 it('and the addon where an old generation or a service manager left something: any of what the addon reads', async () => {
@@ -41,7 +60,7 @@ it('and the addon where an old generation or a service manager left something: a
   const names = [...read.matchAll(/^pub.*const \w+: &str = "(\w+)";$/gm)].map(([, name]) => String(name))
   expect(names).toHaveLength(8)
   const loaded = names.map((name) => loads("await import('@shellflip/node')", { [name]: '' }))
-  expect((await Promise.all(loaded)).map(({ files }) => files)).toEqual(names.map(() => [index, addon]))
+  expect((await Promise.all(loaded)).map(({ files }) => files)).toEqual(names.map(() => [addon]))
 })
 
 it('importing loads no socket, stream, thread or cluster module of Node', async () => {
@@ -63,7 +82,7 @@ it('costs at most 5 MB', async () => {
 it('import and require give the same names, and the same things by them', async () => {
   const program = `
     import { createRequire } from 'node:module'
-    import * as byNode from '${root}/dist/by-require.mjs'
+    import * as byNode from '${root}/dist/node.mjs'
     import * as byOthers from '${root}/dist/index.mjs'
     const required = createRequire(import.meta.url)('${root}')
     const own = (names) => Object.keys(names).filter((name) => !['default', 'module.exports'].includes(name)).sort()

@@ -21,7 +21,7 @@ function install() {
   symlinkSync(ROOT, join(folder, 'node_modules/@shellflip/node'))
   const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   writeFileSync(join(empty, 'package.json'), JSON.stringify({ ...manifest, name: 'empty' }))
-  for (const name of ['index.js', 'by-require.mjs']) writeFileSync(join(empty, 'dist', name), '')
+  for (const name of ['index.js', 'node.mjs']) writeFileSync(join(empty, 'dist', name), '')
   return folder
 }
 
@@ -78,10 +78,10 @@ async function measureIn(folder, rounds) {
     inside('loading the package by its path', 'path'),
     time('a process that requires an empty package', 'requireEmpty', 'bare', false),
     time('one that requires this package', 'require', 'bare'),
-    time('the same, in a new generation', 'requireLater', 'bare'),
+    time('the same, in a new generation', 'requireLater', 'bare', false),
     time('a process that imports an empty package', 'importEmpty', 'bareModule', false),
     time('one that imports this package', 'import', 'bareModule'),
-    time('the same, in a new generation', 'importLater', 'bareModule'),
+    time('the same, in a new generation', 'importLater', 'bareModule', false),
     memory('resident with the package', 'import', 'bareModule'),
     memory('the same, in a new generation', 'importLater', 'bareModule'),
   ]

@@ -3,7 +3,7 @@
  * given: half a file, as a full disk leaves it, kills the process by SIGBUS later, and one for another processor is
  * "not found".
  */
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
 import { basename, join } from 'node:path'
 
 /**
@@ -23,7 +23,7 @@ export function addonDamage(paths: readonly string[]): string | null {
 export function addonPaths(): string[] {
   const { platform, arch } = process
   const names = (platform === 'linux' ? ['-gnu', '-musl'] : ['']).map((libc) => `${platform}-${arch}${libc}`)
-  const near = names.flatMap((name) => nearby(name).find(isThere) ?? [])
+  const near = names.flatMap((name) => nearby(name).find((path) => existsSync(path)) ?? [])
   if (near.length > 0) return near
   // Node's own search takes a millisecond if it is in vain.
   return names.flatMap((name) => {
@@ -33,15 +33,6 @@ export function addonPaths(): string[] {
       return []
     }
   })
-}
-
-/** By statSync, since Node takes its time for the first call of each function, and that one is called to record the start. */
-function isThere(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false }) !== undefined
-  } catch {
-    return false
-  }
 }
 
 /** As built here; and where package managers lay the platform package, in the order in which Node searches. */

@@ -2,9 +2,6 @@
  * The closed set of errors. What this package refuses or what fails in a restart is a `ShellflipError` with a stable
  * `code`; what the operating system refuses keeps Node's own shape (`EADDRINUSE`, `syscall`, `address`, `port`).
  */
-import { getSystemErrorMap } from 'node:util'
-import type { NativeFailure } from './native'
-
 /** Every code a {@link ShellflipError} can have. Codes are stable; messages are for people and may change. */
 export type ShellflipErrorCode =
   /** An argument or option is wrong: the message names it, what it got and what it wants. */
@@ -70,57 +67,6 @@ export class ShellflipError extends Error {
 
 // On the prototype, as Node's own errors have it: it is part of the stack's first line, not a field of each error.
 Object.defineProperty(ShellflipError.prototype, 'name', { value: 'ShellflipError', writable: true, configurable: true })
-
-/** Where a system call was aimed at, for the text and the fields that Node gives such errors. */
-export interface SystemErrorTarget {
-  address?: string
-  port?: number
-}
-
-/** An error in the shape Node itself gives: `listen EADDRINUSE: address already in use 127.0.0.1:8080`. */
-export function systemError(errno: number, syscall: string, target: SystemErrorTarget = {}): NodeJS.ErrnoException {
-  const [code, description] = getSystemErrorMap().get(-Math.abs(errno)) ?? [`E${errno}`, 'unknown error']
-  const { address, port } = target
-  const at = address === undefined ? '' : port !== undefined && port > 0 ? ` ${address}:${port}` : ` ${address}`
-  // Node's dgram, alone among them, leaves the description out.
-  const error = new Error(`${syscall} ${code}${syscall === 'bind' ? '' : `: ${description}`}${at}`)
-  return Object.assign(error, { errno: -Math.abs(errno), code, syscall }, target)
-}
-
-/** The error that stands for a failure reported by the native side. */
-export function fromNative(failure: NativeFailure, target?: SystemErrorTarget): Error {
-  if (failure.code === undefined) {
-    if (failure.errno !== undefined) return systemError(failure.errno, failure.syscall ?? 'unknown', target)
-    return new Error(failure.message)
-  }
-  return new ShellflipError(failure.code as ShellflipErrorCode, failure.message, {
-    phase: failure.phase,
-    pid: failure.pid,
-    exitCode: failure.exitCode,
-    signal: failure.signal === undefined ? undefined : signalName(failure.signal),
-  })
-}
-
-/** The same where the call alone says too little: what it was for, and what to do, stand behind it. */
-export function fromNativeInFull(failure: NativeFailure): Error {
-  const error = fromNative(failure)
-  if (failure.code === undefined && failure.errno !== undefined) error.message += `; ${failure.message}`
-  return error
-}
-
-/** The same for failures of a restart, whose code is always ours. */
-export function restartError(failure: NativeFailure): ShellflipError {
-  const error = fromNative(failure)
-  if (error instanceof ShellflipError) return error
-  return new ShellflipError('ERR_SHELLFLIP_SPAWN_FAILED', failure.message, { phase: failure.phase, cause: error })
-}
-
-/** `SIGKILL` for 9; the number itself where the platform has no name for it (real-time signals). */
-export function signalName(number: number): string {
-  const { constants } = require('node:os') as typeof import('node:os')
-  const found = Object.entries(constants.signals).find(([, value]) => value === number)
-  return found === undefined ? `SIG${number}` : found[0]
-}
 
 export function invalidArgument(message: string): ShellflipError {
   return new ShellflipError('ERR_SHELLFLIP_INVALID_ARG', message)

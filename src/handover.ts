@@ -4,7 +4,8 @@
  */
 import { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import { fromNative, messageOf } from './errors'
+import { messageOf } from './errors'
+import { fromNative } from './failures'
 import { trace } from './logger'
 import type { Engine, NativeFailure } from './native'
 import type { Settings } from './options'

@@ -2,13 +2,13 @@
 import './node-version'
 import { tellEarlyFailures } from './failing'
 
-export { type RequestOptions, RestartCoordinationSocket } from './coordination-socket'
+export type { RequestOptions } from './asking'
+export { RestartCoordinationSocket } from './coordination-socket'
 export { ShellflipError, type ShellflipErrorCode, type ShellflipErrorDetails } from './errors'
-export { receiveFromOldProcess } from './receive'
 export { fixupSystemdEnv, RestartConfig, spawnRestartTask, startupComplete } from './restart-config'
 export type { RestartConfigInit } from './restart-init'
 export type { RestartTask } from './restart-task'
-export { shellflip } from './shellflip'
+export { receiveFromOldProcess, shellflip } from './shellflip'
 export { ShutdownCoordinator, ShutdownHandle, ShutdownSignal, WeakShutdownHandle } from './shutdown'
 export type {
   DrainOutcome,

@@ -89,7 +89,10 @@ function bindingOf(): Native {
   const bun = process.versions.bun !== undefined
   if (only !== undefined && another === undefined && check === undefined && !bun) {
     try {
-      return require(only) as Native
+      // As `require()` does it, without Node's loader of CommonJS, which a program of ES modules may not have used yet.
+      const module = { exports: {} }
+      process.dlopen(module, only)
+      return module.exports as Native
     } catch {
       // Below it fails again, among all else that could have been.
     }

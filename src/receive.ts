@@ -5,7 +5,7 @@
  */
 import type { Readable } from 'node:stream'
 import { deferred } from './deferred'
-import { fromNative } from './errors'
+import { fromNative } from './failures'
 import { LoopHold } from './hold'
 import { isMainThread } from './late'
 import { native } from './native'
@@ -35,12 +35,8 @@ export async function readHandover(): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-/**
- * The bytes that the old generation's `lifecycle.sendToNewProcess` writes, as a stream that ends when it is done: an
- * empty one if it sends none. Null in a first process, in a worker thread and on a second call. May be called, and read,
- * before or after `shellflip()`. What nobody has begun to read at `service.ready()` is dropped.
- */
-export function receiveFromOldProcess(): Readable | null {
+/** What `receiveFromOldProcess()` gives. */
+export function receive(): Readable | null {
   if (taken || native()?.inheritance().old !== true || !isMainThread()) return null
   taken = true
   const stream = require('node:stream') as typeof import('node:stream')

@@ -2,7 +2,7 @@
  * The crate's root module, name for name: its settings, and the functions beside them. As with `shellflip()`, what does
  * the work is loaded when it is wanted.
  */
-import { type RequestOptions, requestRestart, requestRestartSync } from './coordination-socket'
+import type { RequestOptions } from './asking'
 import { invalidArgument } from './errors'
 import type { RestartConfigInit, RestartSettings } from './restart-init'
 import type { RestartTask } from './restart-task'
@@ -47,7 +47,7 @@ export class RestartConfig implements RestartSettings {
    * serves. Rejects with INVALID_ARG unless `enabled`, and otherwise as `RestartCoordinationSocket`'s methods do.
    */
   async requestRestart(options?: RequestOptions): Promise<number> {
-    return requestRestart(this.#socket(), options)
+    return asking().requestRestart(this.#socket(), options)
   }
 
   /**
@@ -55,7 +55,7 @@ export class RestartConfig implements RestartSettings {
    * also if this very process would have to answer.
    */
   requestRestartSync(options?: RequestOptions): number {
-    return requestRestartSync(this.#socket(), options)
+    return asking().requestRestartSync(this.#socket(), options)
   }
 
   #socket(): string {
@@ -97,6 +97,10 @@ export function startupComplete(): void {
  */
 export function fixupSystemdEnv(): void {
   if (process.platform === 'linux' && process.env.LISTEN_PID === 'auto') process.env.LISTEN_PID = String(process.pid)
+}
+
+function asking(): typeof import('./asking') {
+  return require('./asking')
 }
 
 function validateInit(init: RestartConfigInit | undefined): RestartSettings {

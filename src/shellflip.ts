@@ -1,4 +1,5 @@
 /** The way in. How this process was started is recorded at the import; what runs a service is loaded when one is wanted. */
+import type { Readable } from 'node:stream'
 import './recorded'
 import './supervised'
 import type { Service, ServiceOptions } from './types'
@@ -14,4 +15,13 @@ import type { Service, ServiceOptions } from './types'
  */
 export function shellflip<State = unknown>(options?: ServiceOptions<State>): Promise<Service<State>> {
   return (require('./start') as typeof import('./start')).startService(options)
+}
+
+/**
+ * The bytes that the old generation's `lifecycle.sendToNewProcess` writes, as a stream that ends when it is done: an
+ * empty one if it sends none. Null in a first process, in a worker thread and on a second call. May be called, and read,
+ * before or after `shellflip()`. What nobody has begun to read at `service.ready()` is dropped.
+ */
+export function receiveFromOldProcess(): Readable | null {
+  return (require('./receive') as typeof import('./receive')).receive()
 }

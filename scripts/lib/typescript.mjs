@@ -20,7 +20,7 @@ export async function buildTypeScript() {
   }
   // It needs esbuild, which a fresh clone installs only after this file was loaded.
   const { bundleEager } = await import('./eager.mjs')
-  await bundleEager()
+  emitted.add(await bundleEager())
   chmodSync(`${root}/dist/cli.js`, 0o755)
   const native = join(root, 'dist', 'native')
   for (const entry of readdirSync(`${root}/dist`, { recursive: true, withFileTypes: true })) {
