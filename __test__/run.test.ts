@@ -196,12 +196,15 @@ describe('what it gives the service', () => {
     const activate = `use Socket; $^F = 3;
       socket(S, AF_INET, SOCK_STREAM, 0) or die; bind(S, pack_sockaddr_in(0, INADDR_LOOPBACK)) or die; listen(S, 9) or die;
       fileno(S) == 3 or die fileno(S); $ENV{LISTEN_PID} = $$; $ENV{LISTEN_FDS} = 1; $ENV{LISTEN_FDNAMES} = 'web';
+      syswrite(STDOUT, sprintf(qq({"event":"opened","pid":%d,"port":%d}\\n), $$, (sockaddr_in(getsockname(S)))[0]));
       exec @ARGV or die $!`
     const service = start('serves.mjs', {
       file: 'perl',
       execArgv: ['-e', activate, ...command, 'run', process.execPath],
     })
+    const opened = await service.event('opened')
     const { port } = await ready(service)
+    expect(port).toBe(opened.port)
     const { pid } = await service.restart()
     expect(await serves(port)).toEqual({ pid, generation: 2 })
     expect(readFileSync(`/proc/${pid}/environ`, 'latin1')).not.toMatch(/LISTEN_FDS/)

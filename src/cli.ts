@@ -3,8 +3,8 @@
  * The `shellflip` command that npm installs. It replaces itself by the native program, so that no Node process stays in
  * front of it; where that is impossible, it runs the program and ends as it ended.
  *
- * It loads the addon directly and not by './native': what a service manager left in the environment is for the program
- * that `shellflip run` starts, and must not be read here.
+ * It loads the addon directly and not by './native', and is built into one file that loads none of the others: what a
+ * service manager left in the environment is for the program that `shellflip run` starts, and must not be read here.
  */
 import { spawn } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// Compiles src/ to dist/, and puts what every import loads into one file.
+// Compiles src/ to dist/, and puts what every import loads into one file, and what the command loads into another.
 import { chmodSync, readdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { CommandFailed, entries, local, root } from './run.mjs'
@@ -18,9 +18,11 @@ export async function buildTypeScript() {
     console.error(lines.filter((line) => !line.startsWith('TSFILE: ')).join('\n'))
     throw new CommandFailed('tsc found errors in src/')
   }
-  // It needs esbuild, which a fresh clone installs only after this file was loaded.
+  // They need esbuild, which a fresh clone installs only after this file was loaded.
   const { bundleEager } = await import('./eager.mjs')
   emitted.add(await bundleEager())
+  const { bundleCommand } = await import('./command.mjs')
+  await bundleCommand()
   chmodSync(`${root}/dist/cli.js`, 0o755)
   const native = join(root, 'dist', 'native')
   for (const entry of readdirSync(`${root}/dist`, { recursive: true, withFileTypes: true })) {
