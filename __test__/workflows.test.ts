@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { actionlint } from './support/actionlint'
 import { root, run } from './support/run'
 
@@ -37,8 +38,61 @@ describe.each(readdirSync(folder))('%s', (name) => {
   })
 
   test('every action is pinned to a major version', () => {
-    const actions = values('uses')
+    const actions = values('uses').filter((action) => !action.startsWith('./'))
     expect(actions).not.toEqual([])
     expect(actions.filter((action) => !/^[\w-]+\/[\w-]+@v\d+$/.test(action))).toEqual([])
+  })
+})
+
+interface Job {
+  uses?: string
+  needs?: string | string[]
+  permissions?: Record<string, string>
+  steps?: { uses?: string; run?: string; with?: Record<string, string> }[]
+}
+const jobsOf = (name: string): Record<string, Job> => parse(readFileSync(join(folder, name), 'utf8')).jobs
+
+describe('a release', () => {
+  const jobs = jobsOf('release.yml')
+  const needed = (name: string): string[] => {
+    const needs = [jobs[name]?.needs ?? []].flat()
+    return [...needs, ...needs.flatMap(needed)]
+  }
+  const publishing = Object.entries(jobs).filter(([, { steps = [] }]) =>
+    steps.some(({ run }) => run?.includes('--publish')),
+  )
+
+  test('is published by one job, after all that CI does has passed', () => {
+    expect(publishing).toHaveLength(1)
+    const [[name] = ['']] = publishing
+    expect(needed(name).map((each) => jobs[each]?.uses)).toContain('./.github/workflows/ci.yml')
+    expect(needed(name).toSorted()).toEqual(
+      Object.keys(jobs)
+        .filter((each) => each !== name)
+        .toSorted(),
+    )
+  })
+
+  test('is published with a permission that no other job has, where nothing else is installed or run', () => {
+    const all = [...Object.entries(jobs), ...Object.entries(jobsOf('ci.yml'))]
+    expect(all.filter(([, { permissions }]) => permissions?.['id-token'] !== undefined)).toEqual(publishing)
+    const steps = publishing.flatMap(([, { steps = [] }]) => steps)
+    expect(steps.filter(({ run }) => run !== undefined)).toHaveLength(1)
+    expect(steps.filter(({ uses }) => uses !== undefined && !uses.startsWith('actions/'))).toEqual([])
+  })
+
+  test('is made of artifacts that an earlier job has left', () => {
+    const steps = [...Object.values(jobsOf('ci.yml')), ...Object.values(jobs)].flatMap(({ steps = [] }) => steps)
+    const of = (action: string) =>
+      steps.filter(({ uses }) => uses?.startsWith(`actions/${action}@`)).map((step) => step.with)
+    const uploaded = of('upload-artifact').map((options) => options?.name ?? '')
+    expect(uploaded).toHaveLength(3)
+    for (const options of of('download-artifact')) {
+      const wanted = options?.name ?? String(options?.pattern).replace('*', '')
+      expect(
+        uploaded.filter((name) => name.startsWith(wanted)),
+        wanted,
+      ).not.toEqual([])
+    }
   })
 })
