@@ -1,5 +1,5 @@
 /** What cannot be loaded is refused with what to do about it, and importing alone never fails but under a Node too old. */
-import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { nodeRelease } from '../scripts/lib/node-release.mjs'
@@ -83,6 +83,15 @@ describe('a platform package', () => {
       writeFileSync(addon, 'version https://git-lfs.example/spec/v1\n'.repeat(9)),
     )
     expect(said).toMatch(refused('.*: not a shared object of Linux\\. .* install again, on this platform$'))
+  })
+
+  it('whose addon cannot be read', async () => {
+    const { said, placed, cli } = await refusal(({ addon }) => {
+      rmSync(addon)
+      mkdirSync(addon)
+    })
+    expect(said).toMatch(refused(`${placed.addon}: EISDIR: .*\\. .* damaged .* install again`))
+    expect(cli).toMatchObject({ code: 0, stderr: '' })
   })
 
   it('whose addon is for another processor', async () => {

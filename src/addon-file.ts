@@ -69,6 +69,9 @@ function damageOf(path: string): string | null {
     // The section headers are the last thing in the file.
     const end = Number(header.getBigUint64(40, true)) + header.getUint16(58, true) * header.getUint16(60, true)
     return readSync(descriptor, header, 0, 1, end - 1) < 1 ? tooShort(` of ${end}`) : null
+  } catch (error) {
+    // A disk that fails, or a directory.
+    return (error as Error).message
   } finally {
     closeSync(descriptor)
   }
