@@ -1,10 +1,11 @@
 // What is Deno's own: its command line, which process.execArgv hides, and servers that take no socket from elsewhere.
-import { rmSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { expectEveryServer } from './support/every-server'
 import { Program, temporaryFolder } from './support/load/program.mjs'
 import { restartUnderLoad } from './support/load/restarts'
+import { run } from './support/run'
 import { project } from './support/runtimes'
 import { start } from './support/spawn'
 import { expectStartsAgain } from './support/start-again'
@@ -45,4 +46,16 @@ it('what takes no socket from elsewhere is refused by name, and the rest goes on
   await service.event('ready')
   const { pid } = await service.restart()
   await service.end(pid)
+})
+
+it('without the permission to load the addon, the error names that, and not a damaged file', async () => {
+  writeFileSync(
+    join(folder, 'refused.mjs'),
+    `import { shellflip } from '@shellflip/node'
+     await shellflip().catch(({ code, message }) => console.log(code, message))`,
+  )
+  const permissions = ['net', 'read', 'env', 'sys', 'run'].map((name) => `--allow-${name}`)
+  const { stdout } = await run(subject.file, ['run', '--no-prompt', ...permissions, 'refused.mjs'], { cwd: folder })
+  expect(stdout).toMatch(/^ERR_SHELLFLIP_UNSUPPORTED .*--allow-ffi.* Start Deno with -A, or with the permissions/)
+  expect(stdout).not.toMatch(/damaged/)
 })

@@ -77,12 +77,13 @@ function absent(world: LoadWorld): Explanation {
   }
 }
 
-/** What Node and the loaders of glibc, musl and macOS say, and our own look at the file. */
+/** What Node, Deno and the loaders of glibc, musl and macOS say, and our own look at the file. */
 const REFUSALS: [RegExp, (world: LoadWorld) => string][] = [
   [
     /loading addons is disabled/,
     () => 'Start Node without --no-addons, and with --allow-addons if it has --permission (--experimental-permission)',
   ],
+  [/Requires ffi access/, () => 'Start Deno with -A, or with the permissions that docs/runtimes.md names'],
   [
     /failed to map segment|Operation not permitted|Permission denied/,
     () =>
