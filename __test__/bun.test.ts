@@ -1,10 +1,12 @@
 // What only Bun has: its own server, servers without handles, programs compiled into one file.
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
+import { ESM, expectRestart } from './support/consumer'
 import { temporaryDirectory } from './support/directory'
 import { expectEveryServer } from './support/every-server'
 import { get } from './support/http'
+import { placePackage } from './support/placed'
 import { descriptors, until } from './support/processes'
 import { RawClient } from './support/raw-client'
 import { root, run } from './support/run'
@@ -218,6 +220,16 @@ it('bun build --compile: the one file restarts itself, with the addon inside', {
   expect(mapped).not.toContain(root)
   expect(await service.firstExit).toEqual({ code: 0, signal: null })
   await service.end(pid)
+})
+
+it('bun build --compile: an installed package is in the one file, too', { timeout: 60_000 }, async () => {
+  const folder = temporaryDirectory()
+  placePackage(folder)
+  writeFileSync(join(folder, 'server.mjs'), ESM)
+  const built = await run(subject.file, ['build', '--compile', 'server.mjs', '--outfile', 'app'], { cwd: folder })
+  expect(built.code, built.stderr).toBe(0)
+  rmSync(join(folder, 'node_modules'), { recursive: true })
+  await expectRestart(start(null, { file: join(folder, 'app') }))
 })
 
 it('the program of docs/runtimes.md does what it says', async () => {
