@@ -7,7 +7,7 @@ import { actionlint } from './support/actionlint'
 import { root, run } from './support/run'
 
 const folder = join(root, '.github/workflows')
-const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const { scripts, engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 let lint: string
 
 beforeAll(async () => {
@@ -45,12 +45,18 @@ describe.each(readdirSync(folder))('%s', (name) => {
 })
 
 interface Job {
+  strategy?: { matrix: { include?: { node?: string }[] } }
   uses?: string
   needs?: string | string[]
   permissions?: Record<string, string>
   steps?: { uses?: string; run?: string; with?: Record<string, string> }[]
 }
 const jobsOf = (name: string): Record<string, Job> => parse(readFileSync(join(folder, name), 'utf8')).jobs
+
+test('the suite runs on the oldest Node that the package takes', () => {
+  const oldest = jobsOf('ci.yml').test?.strategy?.matrix.include?.map(({ node }) => `>=${node?.replace(/\.0$/, '')}`)
+  expect(oldest).toEqual([engines.node])
+})
 
 describe('a release', () => {
   const jobs = jobsOf('release.yml')
