@@ -36,6 +36,13 @@ describe('the new generation exits', () => {
       message: /^generation 2 exited with code 1 while starting: Error: the database is gone \(\d+ ms\)$/,
     }))
 
+  it("with 7, when it has closed a server: the socket file is the old one's still", () =>
+    survives('closes-a-server.mjs', {
+      ...ENDED,
+      exitCode: 7,
+      message: /^generation 2 exited with code 7 while starting /,
+    }))
+
   it("with another code, given by an 'exit' handler", () =>
     survives('exits-twice.mjs', {
       ...ENDED,

@@ -2,27 +2,42 @@
  * The new generation dies when it has been adopted, before the old one has stopped accepting: the old one is the service
  * again. And right after: nobody is, and the old one ends what it has. One that was told to end is no loss.
  */
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { expectFile, expectUnchanged, footprintAtRest } from './support/footprint'
 import { askRestart, eventOf, expectWhole, type Serving, serving, status, tell } from './support/generations'
 import { get } from './support/http'
 import { exitOf } from './support/reaper'
+import type { Service } from './support/spawn'
 
 /** The old one has 250 ms to stop; a machine that is too slow for the new one to die in that time gets another try. */
 const TRIES = 5
 
-/** The new one dies as the old one, whose loop is blocked, waits to stop. Null if the old one had given the service away. */
-async function takenBack(old: Serving): Promise<true | null> {
+/** What the fixture's pid file says, if it has one. */
+function pidFileOf({ directory }: Service): string | null {
+  const path = join(directory, 'pid')
+  return existsSync(path) ? readFileSync(path, 'utf8') : null
+}
+
+/** How a new generation may end. */
+type Ends = { code: number; signal: number }[]
+
+const KILLED = { code: 0, signal: 9 }
+
+/** The new one ends as the old one, whose loop is blocked, waits to stop. Null if the old one had given the service away. */
+async function takenBack(old: Serving, ends: Ends): Promise<true | null> {
   const { service, pid, port } = old
   const before = await footprintAtRest(service, pid)
+  const pidFile = pidFileOf(service)
   for (const file of ['go', 'unblock']) expectFile(before, join(service.directory, file))
   const asked = askRestart(service)
   const second = await eventOf(service, 'listening', 2)
   const blocked = get({ port }, '/block')
   await service.event('blocked')
   tell(service, 'go')
-  expect(await exitOf(service, second.pid)).toMatchObject({ signal: 9 })
+  const { code: exitCode, signal } = await exitOf(service, second.pid)
+  expect(ends).toContainEqual({ code: exitCode, signal })
   const { code, said } = await asked
   // It answers although its loop is blocked: the socket is its own again.
   const inTime = code === 1
@@ -38,15 +53,17 @@ async function takenBack(old: Serving): Promise<true | null> {
   }
   expect(await service.event('failed')).toMatchObject({ pid, code: 'ERR_SHELLFLIP_GENERATION_EXITED' })
   expect(await old.ask()).toEqual({ pid, generation: 1 })
+  expect(pidFileOf(service)).toBe(pidFile)
   await expectUnchanged(service, before, pid)
   return true
 }
 
-it('a new generation that dies when it is adopted is taken back from, and the old one accepts on all its listeners', async () => {
+/** Until the old one has taken the service back, and its next restart works. */
+async function isTakenBack(program: string, ends: Ends): Promise<void> {
   for (let round = 1; ; round++) {
-    const old = await serving('dies-when-adopted.mjs')
+    const old = await serving(program)
     const { service, pid } = old
-    if ((await takenBack(old)) === null) {
+    if ((await takenBack(old, ends)) === null) {
       expect(round, 'too slow, every time').toBeLessThan(TRIES)
       await service.clean()
       continue
@@ -55,7 +72,14 @@ it('a new generation that dies when it is adopted is taken back from, and the ol
     await expectWhole(old, { pid, generation: 1 })
     return
   }
-})
+}
+
+it('a new generation that dies when it is adopted is taken back from, and the old one accepts on all its listeners', () =>
+  isTakenBack('dies-when-adopted.mjs', [KILLED]))
+
+it('a new generation that exits when it is adopted is taken back from, and leaves the old one all files of the service', () =>
+  // The old one ends what has closed its channel, however far its exit has come.
+  isTakenBack('exits-when-adopted.mjs', [{ code: 7, signal: 0 }, KILLED]))
 
 it('a new generation that is told to end when it is adopted is not taken back from: the service ends, and leaves nothing', async () => {
   const { service, pid, port } = await serving('ends-when-adopted.mjs')

@@ -1,5 +1,7 @@
 /** Neighbouring generations of different releases: what both understand works, and what they do not is named. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { expectUnchanged, footprintAtRest } from './support/footprint'
 import { get } from './support/http'
@@ -97,5 +99,43 @@ describe('an old generation of a later release', () => {
     expect(body).toContain('the old generation understands versions 2 to 3 of the channel, this one version 1')
     expect(await old.exit).toEqual({ code: 1, signal: null })
     expect(old.output.text()).toContain('ERR_SHELLFLIP_INHERITANCE')
+  })
+})
+
+describe('letting go, the last word of an old generation', () => {
+  it('is not to be awaited of one of an earlier release: the new one has the service when it is adopted', async () => {
+    const old = await startNext('serves.mjs', 1)
+    old.greet(1, 1)
+    await old.adopt()
+    process.kill(old.pid, 'SIGTERM')
+    await old.frame(FRAMES.shutdown)
+    expect(await old.exit).toEqual({ code: 0, signal: null })
+    expect(existsSync(old.socket)).toBe(false)
+  })
+
+  it('is awaited by one that is to end, and that then ends the service', async () => {
+    const old = await startNext('serves.mjs', 1)
+    old.greet(1, 1, ['lets-go'])
+    await old.adopt()
+    process.kill(old.pid, 'SIGTERM')
+    old.send(FRAMES.letGo)
+    expect(await old.exit).toEqual({ code: 0, signal: null })
+    expect(existsSync(old.socket)).toBe(false)
+  })
+
+  it('is not awaited by the impatient: the files are left to the old one, who is told that the service ends', async () => {
+    const old = await startNext('serves.mjs', 1)
+    old.greet(1, 1, ['lets-go'])
+    await old.adopt()
+    const ended = new AbortController()
+    void old.exit.then(() => ended.abort())
+    // Several at once may be seen as one.
+    while (!ended.signal.aborted) {
+      process.kill(old.pid, 'SIGINT')
+      await setTimeout(10)
+    }
+    expect(await old.exit).toEqual({ code: 130, signal: null })
+    await old.frame(FRAMES.shutdown)
+    expect(existsSync(old.socket)).toBe(true)
   })
 })

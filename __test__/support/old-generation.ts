@@ -13,7 +13,7 @@ import { Output } from './output'
 import { root, run } from './run'
 
 /** The frames of the channel, by their numbers. */
-export const FRAMES = { hello: 1, given: 3, commit: 4, serving: 5, adopted: 6, failing: 8 }
+export const FRAMES = { hello: 1, given: 3, commit: 4, serving: 5, adopted: 6, failing: 8, shutdown: 9, letGo: 11 }
 
 /** A frame that came; its body as text. */
 export interface Frame {
@@ -36,10 +36,13 @@ export class OldGeneration {
   /** Every byte of the readiness pipe, as a line once the new generation closes it. */
   readonly ready: Promise<string>
   readonly pid: number
+  /** Path of the new generation's coordination socket. */
+  readonly socket: string
   readonly #channel: Duplex
   readonly #frames = new Output()
 
   constructor(directory: string, pipe: string, fixture: string, version: number) {
+    this.socket = join(directory, 'service.sock')
     // Opened to read without waiting for a writer; the new generation's end then opens at once.
     const reading = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
     const child = spawn(
@@ -53,7 +56,7 @@ export class OldGeneration {
         cwd: directory,
         env: {
           PATH: process.env.PATH,
-          SHELLFLIP_SOCKET: join(directory, 'service.sock'),
+          SHELLFLIP_SOCKET: this.socket,
           OXY_NOTIFY_SOCKET: '3',
           SHELLFLIP_GENERATION: '2',
         },
@@ -73,11 +76,20 @@ export class OldGeneration {
     this.#read()
   }
 
-  /** Says hello, with these versions, and that no listener follows. */
-  greet(oldest: number, newest: number): void {
-    const hello = { version: newest, min: oldest, pid: process.pid, generation: 1, aLaterField: [true] }
+  /** Says hello, with these versions and features, and that no listener follows. */
+  greet(oldest: number, newest: number, features: string[] = []): void {
+    const hello = { version: newest, min: oldest, features, pid: process.pid, generation: 1, aLaterField: [true] }
     this.send(FRAMES.hello, JSON.stringify(hello))
     this.send(FRAMES.given)
+  }
+
+  /** Makes it the one that answers for the service; resolves once it serves. */
+  async adopt(): Promise<void> {
+    await this.ready
+    this.send(FRAMES.commit)
+    await this.frame(FRAMES.serving)
+    this.send(FRAMES.adopted)
+    await this.output.line(/^\{"event":"ready".*$/)
   }
 
   /** Sends one frame, of any kind; `length` is what its header says of the body. */

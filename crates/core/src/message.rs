@@ -16,6 +16,9 @@ pub const MAX_BODY: usize = 1 << 20;
 /// The length of a frame's header.
 pub const HEADER: usize = 6;
 
+/// The old side says [`Frame::LetGo`]. One that does not know of it has let go, as far as can be known, with ADOPTED.
+pub const LETS_GO: &str = "lets-go";
+
 /// How the state in the handover pipe is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
@@ -48,7 +51,7 @@ pub struct Hello {
     pub version: u32,
     /// The oldest version it understands.
     pub min: u32,
-    /// What it can do beyond the version's frames; none are defined yet.
+    /// What it does beyond what every release of the version did: [`LETS_GO`].
     #[serde(default)]
     pub features: Vec<String>,
     /// The sender's process.
@@ -103,8 +106,10 @@ pub enum Frame {
     Commit,
     /// New to old: I accept. The point of no return.
     Serving,
-    /// Old to new: the coordination socket is yours, and you are the service manager's main process.
+    /// Old to new: the coordination socket is yours to answer, and you are the service manager's main process.
     Adopted,
+    /// Old to new: I have stopped accepting, and take nothing back any more. The files of the service are yours.
+    LetGo,
     /// Old to new: the restart is called off; end. The body says why.
     Abort(String),
     /// New to old: the error that is about to end me.
@@ -130,6 +135,7 @@ impl Frame {
             Frame::Failing(_) => 8,
             Frame::Shutdown => 9,
             Frame::Claimed(_) => 10,
+            Frame::LetGo => 11,
             Frame::Unknown(kind) => *kind,
         }
     }
@@ -195,6 +201,7 @@ pub fn decode(bytes: &mut Vec<u8>) -> Result<Option<(Frame, usize)>, Malformed> 
         8 => Frame::Failing(text()),
         9 => Frame::Shutdown,
         10 => Frame::Claimed(text()),
+        11 => Frame::LetGo,
         other => Frame::Unknown(other),
     };
     Ok(Some((frame, descriptors as usize)))
@@ -232,6 +239,7 @@ mod tests {
             Frame::Failing("Error: ä".into()),
             Frame::Shutdown,
             Frame::Claimed("web".into()),
+            Frame::LetGo,
         ]
     }
 

@@ -30,6 +30,13 @@ impl PidFile {
     }
 }
 
+impl PidFile {
+    /// Leaves the file to whoever writes it next.
+    pub fn leave(self) {
+        std::mem::forget(self);
+    }
+}
+
 /// A file of our own, whatever lies at that path: its name can be guessed, and a link there would lead anywhere.
 fn create(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {

@@ -11,9 +11,11 @@ pub enum State {
     Waiting,
     /// It may accept; the facade is about to.
     Committed,
-    /// It accepts; the old generation has yet to let go.
+    /// It accepts; the old generation has yet to make it the main process.
     Serving,
-    /// The service is its own.
+    /// It answers for the service; the old generation has yet to let go, and takes the service back if this one ends.
+    Adopted,
+    /// The service is its own: from here on nobody takes it back.
     Owning,
     /// The restart was called off: it must end.
     Aborted,
@@ -43,6 +45,8 @@ pub enum Event {
     Serving,
     /// ADOPTED came.
     Adopted,
+    /// LETGO came.
+    LetGo,
     /// The old generation is gone.
     OldGone,
 }
@@ -56,10 +60,12 @@ pub enum Action {
     Accept,
     /// Answer the coordination socket and be the service manager's main process. `announce` where nobody has told
     /// the manager about us: as a first generation, after a Rust one, or as an orphan.
-    Own {
+    Answer {
         /// Whether READY=1 is ours to send.
         announce: bool,
     },
+    /// The files of the service are ours: to be removed where nobody has a use for them, and at the end.
+    Own,
     /// End this process.
     End(String),
 }
@@ -99,23 +105,30 @@ impl Successor {
             }
 
             (State::Committed, Event::Serving) if self.old == Old::Ours => self.to(State::Serving, vec![]),
-            (State::Committed, Event::Serving) => self.to(State::Owning, vec![Action::Own { announce: true }]),
+            (State::Committed, Event::Serving) => self.alone(),
             // SERVING is said from the JavaScript thread: the answer to it may be here before the news of it.
             (State::Committed | State::Serving, Event::Adopted) => {
-                self.to(State::Owning, vec![Action::Own { announce: false }])
+                self.to(State::Adopted, vec![Action::Answer { announce: false }])
             }
+            (State::Adopted, Event::LetGo) => self.to(State::Owning, vec![Action::Own]),
 
             (state, Event::OldGone) => {
                 self.old = Old::None;
                 match state {
                     State::Waiting => self.to(State::Committed, vec![Action::Accept]),
-                    State::Serving => self.to(State::Owning, vec![Action::Own { announce: true }]),
+                    State::Serving => self.alone(),
+                    State::Adopted => self.to(State::Owning, vec![Action::Own]),
                     _ => vec![],
                 }
             }
 
             (_, _) => vec![],
         }
+    }
+
+    /// Nobody hands the service over.
+    fn alone(&mut self) -> Vec<Action> {
+        self.to(State::Owning, vec![Action::Answer { announce: true }, Action::Own])
     }
 
     fn to(&mut self, state: State, actions: Vec<Action>) -> Vec<Action> {
@@ -138,7 +151,7 @@ mod tests {
     fn a_first_generation_owns_the_service_once_it_serves() {
         let (state, actions) = run(Old::None, &[Event::Ready, Event::Serving]);
         assert_eq!(state, State::Owning);
-        assert_eq!(actions, [Action::Accept, Action::Own { announce: true }]);
+        assert_eq!(actions, [Action::Accept, Action::Answer { announce: true }, Action::Own]);
     }
 
     #[test]
@@ -146,26 +159,37 @@ mod tests {
         let (state, actions) = run(Old::Ours, &[Event::Ready]);
         assert_eq!((state, actions), (State::Waiting, vec![Action::SayReady]));
         let (state, actions) = run(Old::Ours, &[Event::Ready, Event::Commit, Event::Serving, Event::Adopted]);
-        assert_eq!(state, State::Owning);
-        assert_eq!(actions, [Action::SayReady, Action::Accept, Action::Own { announce: false }]);
+        assert_eq!(state, State::Adopted);
+        assert_eq!(actions, [Action::SayReady, Action::Accept, Action::Answer { announce: false }]);
+    }
+
+    #[test]
+    fn the_service_is_its_own_only_when_the_old_one_has_let_go() {
+        let adopted = [Event::Ready, Event::Commit, Event::Serving, Event::Adopted];
+        for last in [Event::LetGo, Event::OldGone] {
+            let (state, actions) = run(Old::Ours, &[&adopted[..], &[last]].concat());
+            assert_eq!((state, actions.last()), (State::Owning, Some(&Action::Own)));
+        }
     }
 
     #[test]
     fn adopted_may_overtake_the_news_of_serving() {
-        let (state, actions) = run(Old::Ours, &[Event::Ready, Event::Commit, Event::Adopted, Event::Serving]);
+        let events = [Event::Ready, Event::Commit, Event::Adopted, Event::LetGo, Event::Serving];
+        let (state, actions) = run(Old::Ours, &events);
         assert_eq!(state, State::Owning);
-        assert_eq!(actions[2..], [Action::Own { announce: false }]);
+        assert_eq!(actions[2..], [Action::Answer { announce: false }, Action::Own]);
     }
 
     #[test]
     fn when_the_old_one_dies_the_new_one_goes_on_from_wherever_it_is() {
-        for death in 0..=4 {
-            let mut events = vec![Event::Ready, Event::Commit, Event::Serving, Event::Adopted];
+        for death in 0..=5 {
+            let mut events = vec![Event::Ready, Event::Commit, Event::Serving, Event::Adopted, Event::LetGo];
             events.insert(death, Event::OldGone);
             let (state, actions) = run(Old::Ours, &events);
             assert_eq!(state, State::Owning, "death at {death}");
             assert_eq!(actions.iter().filter(|a| matches!(a, Action::Accept)).count(), 1);
-            assert_eq!(actions.iter().filter(|a| matches!(a, Action::Own { .. })).count(), 1);
+            assert_eq!(actions.iter().filter(|a| matches!(a, Action::Answer { .. })).count(), 1);
+            assert_eq!(actions.iter().filter(|a| matches!(a, Action::Own)).count(), 1);
         }
     }
 
@@ -188,6 +212,6 @@ mod tests {
     fn a_rust_old_one_hears_the_byte_only_when_we_accept() {
         let mut successor = Successor::new(Old::Crate);
         assert_eq!(successor.step(Event::Ready), [Action::Accept]);
-        assert_eq!(successor.step(Event::Serving), [Action::Own { announce: true }]);
+        assert_eq!(successor.step(Event::Serving), [Action::Answer { announce: true }, Action::Own]);
     }
 }

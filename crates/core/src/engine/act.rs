@@ -7,7 +7,7 @@ use super::run::Running;
 use super::succession::{Drains, Elder};
 use super::{Event, Progress, lock};
 use crate::coordination::{Answer, Bound};
-use crate::message::{Drainer, Frame, Hello};
+use crate::message::{Drainer, Frame, Hello, LETS_GO};
 use crate::restart::{self, Action, Peer, Reason, State};
 use crate::spawn::{self, Report};
 use crate::successor;
@@ -102,7 +102,7 @@ impl Running {
         Hello {
             version: self.options.versions.newest,
             min: self.options.versions.oldest,
-            features: vec![],
+            features: vec![LETS_GO.into()],
             pid: std::process::id(),
             generation: self.shared.generation,
             handover: self.options.handover,
@@ -113,8 +113,7 @@ impl Running {
 
     /// A new generation that is about to end does not hear it any more, and has settled that it is not the service.
     fn adopt(&mut self) {
-        let Some(attempt) = self.attempt.as_ref() else { return };
-        if !attempt.send_now(&Frame::Adopted) {
+        if self.unheard(&Frame::Adopted) {
             return self.died(&Report::Gone);
         }
         self.server = None;
@@ -146,7 +145,7 @@ impl Running {
             self.tell_stopping();
             lock(&self.shared.registry).ending();
             // It may not have let go yet: seeing us end it would go on, without the files that end with the service.
-            if self.successor.state() == successor::State::Owning {
+            if self.answers() {
                 self.elder.iter().for_each(Elder::shut_down);
             }
         }
@@ -169,21 +168,31 @@ impl Running {
         });
     }
 
-    pub(super) fn own(&mut self, announce: bool) {
-        self.restart.step(restart::Event::Owning);
+    /// Whether this generation has become the one that answers for the service.
+    pub(super) fn answers(&self) -> bool {
+        matches!(self.successor.state(), successor::State::Adopted | successor::State::Owning)
+    }
+
+    /// This generation answers for the service; the old one, if it lives, has yet to let go.
+    pub(super) fn answer(&mut self, announce: bool) {
         self.answer_clients();
         self.check_socket();
-        self.stale.take().map(Bound::unlink);
         if let (Some(hello), true) = (self.elder_hello.take(), self.elder.is_some()) {
             let drainer = Drainer { pid: hello.pid, generation: hello.generation, since_ms: 0 };
             Drains::list(drainer, &self.shared);
         }
-        self.forget_unclaimed();
-        lock(&self.shared.registry).close_unclaimed();
         self.write_pid_file();
         self.tell_owning(announce);
-        self.store();
         (self.sink)(Event::Adopted);
+    }
+
+    /// Nobody else has a use for what this generation does not use, and nobody takes the service back.
+    pub(super) fn own(&mut self) {
+        self.restart.step(restart::Event::Owning);
+        self.stale.take().map(Bound::unlink);
+        self.forget_unclaimed();
+        lock(&self.shared.registry).own();
+        self.store();
         self.shut_down_if_asked();
         self.reload_if_asked();
     }

@@ -11,12 +11,12 @@ use crate::successor;
 
 impl Running {
     /// This process is told to end. Supervisors know it as the main process a moment before the service is its own: who ended
-    /// without that would leave the service to the old generation, whom nobody has told. So it waits for ADOPTED.
+    /// without that would leave the service to the old generation, whom nobody has told. So it waits until that has let go.
     pub(super) fn shut_down(&mut self) {
         if self.told_to_end {
             return;
         }
-        if self.successor.state() != successor::State::Serving {
+        if !matches!(self.successor.state(), successor::State::Serving | successor::State::Adopted) {
             return self.step(restart::Event::Shutdown);
         }
         self.told_to_end = true;
@@ -48,8 +48,12 @@ impl Running {
             // The new generation goes on without us.
             (None, _) => false,
         };
-        // Another generation's pid stays in it.
-        self.pid_file = None;
+        match self.pid_file.take() {
+            // The old generation writes its own there again.
+            Some(pid_file) if self.successor.state() == successor::State::Adopted => pid_file.leave(),
+            // Another generation's pid stays in it.
+            pid_file => drop(pid_file),
+        }
         if service_ends {
             self.server = None;
             lock(&self.shared.view).socket = None;
@@ -58,24 +62,37 @@ impl Running {
         }
     }
 
-    /// This generation is about to end. Whether it is the service is settled now: ADOPTED has come, or fails at its sender,
-    /// who goes on. Two could else leave the service's files to each other.
+    /// This generation is about to end. Whether it is the service is settled now: ADOPTED or LETGO has come, or fails at its
+    /// sender, who goes on, with the files of the service. Two could else leave these to each other.
     fn settle_adoption(&mut self) {
         if self.successor.state() == successor::State::Owning {
             return;
         }
-        let Some(mut elder) = self.elder.take() else { return };
-        elder.incoming.stop_listening();
-        while let Some(received @ Received::Frame(..)) = elder.incoming.arrived() {
-            self.elder(received);
-        }
-        if elder.incoming.hung_up() {
-            self.elder(Received::End);
-        }
-        let owned = self.successor.state() == successor::State::Owning && self.draining == Some(Reason::Shutdown);
-        // Told to end, and too impatient to wait for ADOPTED, as after a second SIGINT: the old one ends the service.
-        if owned || self.told_to_end {
+        // Before the old one's words fail: seeing that, it would go on.
+        let told = self.service_is_to_end();
+        let Some(elder) = &self.elder else { return };
+        if told {
             elder.shut_down();
         }
+        elder.incoming.stop_listening();
+        while let Some(received @ Received::Frame(..)) = self.elder.as_mut().and_then(|elder| elder.incoming.arrived())
+        {
+            self.elder(received);
+        }
+        if self.elder.as_ref().is_some_and(|elder| elder.incoming.hung_up()) {
+            self.elder(Received::End);
+        }
+        if let Some(elder) = self.elder.take()
+            && self.service_is_to_end()
+            && !told
+        {
+            elder.shut_down();
+        }
+    }
+
+    /// Whether the old generation must not go on when this one ends. Told to end, and too impatient to wait for the old one,
+    /// as after a second SIGINT: then that one ends the service.
+    fn service_is_to_end(&self) -> bool {
+        self.told_to_end || (self.answers() && self.draining == Some(Reason::Shutdown))
     }
 }

@@ -7,7 +7,7 @@ use super::ended::summary;
 use super::handover::Writer;
 use super::run::Running;
 use crate::error::{Code, Failure};
-use crate::message::{Handover, Hello};
+use crate::message::{Frame, Handover, Hello};
 use crate::restart::{self, Action, Reason, State};
 use crate::spawn::Report;
 use crate::successor;
@@ -24,11 +24,24 @@ impl Running {
     }
 
     /// Our listeners have stopped, or had their time to. This is the last moment to take the service back, so it is given
-    /// to a new generation that is still there.
+    /// to a new generation that is still there, and hears so: one that is about to end does not hear it any more, and has
+    /// settled that it is not the service.
     pub(super) fn yielded(&mut self) {
         self.catch_up();
         self.notice_loss();
+        if self.restart.state() == State::Yielding && self.unheard(&Frame::LetGo) {
+            return self.died(&Report::Gone);
+        }
         self.step(restart::Event::Yielded);
+    }
+
+    /// Says what the new generation must hear. True: it does not; what it had said before counts.
+    pub(super) fn unheard(&mut self, frame: &Frame) -> bool {
+        let unheard = self.attempt.as_ref().is_some_and(|attempt| !attempt.send_now(frame));
+        if unheard {
+            self.catch_up();
+        }
+        unheard
     }
 
     pub(super) fn time_is_up(&mut self) {
@@ -153,9 +166,11 @@ impl Running {
     }
 
     pub(super) fn request(&mut self, asker: Asker) {
+        // Whoever was told of the last restart, after the old one had let go, may ask for the next one.
+        self.catch_up_with_elder();
         let code = match self.successor.state() {
             successor::State::Owning => None,
-            successor::State::Serving => Some(Code::RestartInProgress),
+            successor::State::Serving | successor::State::Adopted => Some(Code::RestartInProgress),
             _ => Some(Code::NotReady),
         };
         // A first generation that drains before it was ready says so.
@@ -212,7 +227,8 @@ impl Running {
                     let _ = self.readiness.take().map(|pipe| rustix::io::write(&pipe, b"1"));
                 }
                 successor::Action::Accept => (self.sink)(Event::Commit),
-                successor::Action::Own { announce } => self.own(announce),
+                successor::Action::Answer { announce } => self.answer(announce),
+                successor::Action::Own => self.own(),
                 successor::Action::End(message) => (self.sink)(Event::Aborted { message }),
             }
         }

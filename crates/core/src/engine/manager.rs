@@ -12,7 +12,6 @@ use crate::error::Failure;
 use crate::notify::{NEXT, Notifier};
 use crate::pid_file::PidFile;
 use crate::restart::{self, Reason, State};
-use crate::successor;
 use std::time::Duration;
 
 /// Set to 1 by a unit of `Type=notify-reload`: no process can see the type of its unit.
@@ -88,7 +87,7 @@ impl Engine {
 impl Running {
     /// Whether this generation is the main process, as the service manager knows it.
     pub(super) fn is_main(&self) -> bool {
-        let ours = self.successor.state() == successor::State::Owning || !self.successor.has_old();
+        let ours = self.answers() || !self.successor.has_old();
         let given_away = matches!(self.restart.state(), State::Notifying | State::Yielding)
             || self.draining == Some(Reason::Restart);
         ours && !given_away

@@ -67,6 +67,7 @@ impl Running {
     }
 
     pub(super) fn rolled_back(&mut self, undone: Undone) {
+        lock(&self.shared.registry).own();
         self.name_next(None);
         self.tell_failed(&undone.failure);
         self.step(restart::Event::RolledBack);

@@ -273,31 +273,4 @@ impl Running {
             self.heard(frame);
         }
     }
-
-    pub(super) fn elder(&mut self, received: Received) {
-        match received {
-            Received::Frame(Frame::Commit, _) => self.succeed(successor::Event::Commit),
-            Received::Frame(Frame::Adopted, _) => self.succeed(successor::Event::Adopted),
-            Received::Frame(Frame::Abort(why), _) => self.succeed(successor::Event::Abort(why)),
-            Received::Frame(Frame::Shutdown, _) => self.step(restart::Event::Shutdown),
-            Received::Frame(..) => {}
-            // It lives, and goes on: nobody may begin to serve beside it.
-            Received::Malformed(malformed) => {
-                let why = format!("the old generation does not speak our protocol: {malformed}");
-                self.warn(why.clone());
-                self.succeed(successor::Event::Abort(why));
-                self.old_gone();
-            }
-            Received::End => self.old_gone(),
-        }
-    }
-
-    fn old_gone(&mut self) {
-        self.elder = None;
-        self.trace("the old generation has ended".into());
-        self.succeed(successor::Event::OldGone);
-        // Nobody else is left to say that the service is not ready yet.
-        self.answer_clients();
-        (self.sink)(Event::OldGone);
-    }
 }

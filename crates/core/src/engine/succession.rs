@@ -1,11 +1,13 @@
 //! What the new generation holds of the one that started it: the channel, the readiness pipe, and the list of those
 //! that still drain.
 
-use super::{Shared, lock};
+use super::run::Running;
+use super::{Event, Shared, lock};
 use crate::channel::{self, Incoming, Received, send_now};
 use crate::error::{Code, Failure};
 use crate::listener::Listener;
-use crate::message::{Drainer, Frame, Hello};
+use crate::message::{Drainer, Frame, Hello, LETS_GO};
+use crate::{restart, successor};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +18,8 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(30);
 /// The channel to the old generation.
 pub(crate) struct Elder {
     pub incoming: Incoming,
+    /// It says when it has let go.
+    pub lets_go: bool,
     end: Arc<OwnedFd>,
 }
 
@@ -46,9 +50,10 @@ pub(crate) async fn greet(end: &Arc<OwnedFd>, shared: &Shared) -> Result<(Elder,
         draining: vec![],
     });
     send_now(end.as_fd(), &hello);
-    let mut elder = Elder { incoming, end: Arc::clone(end) };
+    let mut elder = Elder { incoming, lets_go: false, end: Arc::clone(end) };
     let taken = tokio::time::timeout(GREETING_TIMEOUT, take(&mut elder.incoming, shared)).await;
     let hello = taken.map_err(|_| broken("the old generation hands nothing over".into()))?.map_err(broken)?;
+    elder.lets_go = hello.as_ref().is_some_and(|hello| hello.features.iter().any(|feature| feature == LETS_GO));
     Ok((elder, hello))
 }
 
@@ -81,6 +86,49 @@ async fn take(incoming: &mut Incoming, shared: &Shared) -> Result<Option<Hello>,
             Received::End => return Ok(hello),
             Received::Malformed(malformed) => return Err(malformed.to_string()),
         }
+    }
+}
+
+impl Running {
+    pub(super) fn elder(&mut self, received: Received) {
+        match received {
+            Received::Frame(Frame::Commit, _) => self.succeed(successor::Event::Commit),
+            Received::Frame(Frame::Adopted, _) => {
+                let silent = self.elder.as_ref().is_some_and(|elder| !elder.lets_go);
+                self.succeed(successor::Event::Adopted);
+                if silent {
+                    self.succeed(successor::Event::LetGo);
+                }
+            }
+            Received::Frame(Frame::LetGo, _) => self.succeed(successor::Event::LetGo),
+            Received::Frame(Frame::Abort(why), _) => self.succeed(successor::Event::Abort(why)),
+            Received::Frame(Frame::Shutdown, _) => self.step(restart::Event::Shutdown),
+            Received::Frame(..) => {}
+            // It lives, and goes on: nobody may begin to serve beside it.
+            Received::Malformed(malformed) => {
+                let why = format!("the old generation does not speak our protocol: {malformed}");
+                self.warn(why.clone());
+                self.succeed(successor::Event::Abort(why));
+                self.old_gone();
+            }
+            Received::End => self.old_gone(),
+        }
+    }
+
+    /// What the old generation has said by now.
+    pub(super) fn catch_up_with_elder(&mut self) {
+        while let Some(received) = self.elder.as_mut().and_then(|elder| elder.incoming.arrived()) {
+            self.elder(received);
+        }
+    }
+
+    fn old_gone(&mut self) {
+        self.elder = None;
+        self.trace("the old generation has ended".into());
+        self.succeed(successor::Event::OldGone);
+        // Nobody else is left to say that the service is not ready yet.
+        self.answer_clients();
+        (self.sink)(Event::OldGone);
     }
 }
 

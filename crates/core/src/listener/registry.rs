@@ -11,10 +11,11 @@ use std::{io, path};
 #[derive(Debug, Default)]
 pub struct Registry {
     held: Vec<Held>,
-    /// Socket files of listeners dropped while the next generation, if it comes to serve, still has them.
+    /// Socket files of listeners dropped while it was contested whose they are.
     left_behind: Vec<SocketFile>,
-    /// The next generation has been given copies.
-    shared: bool,
+    /// Another generation has the same sockets, and may be the one that serves: the old one's, until this one owns the
+    /// service, or the next one's.
+    contested: bool,
     /// The service manager keeps listeners of ours, and gives them back as if they were its own.
     stores: bool,
     /// The service ends: what is stored is to stay as it is.
@@ -68,6 +69,7 @@ struct SocketFile {
 impl Registry {
     /// Takes in an inherited listener, before any claim.
     pub fn inherit(&mut self, listener: Listener) {
+        self.contested |= listener.source == Source::Generation;
         self.held.push(Held::new(listener, false));
     }
 
@@ -130,22 +132,25 @@ impl Registry {
         self.names(false)
     }
 
-    /// Closes what nobody has claimed: the service does not listen there any more, so its socket files go, too.
-    pub fn close_unclaimed(&mut self) {
+    /// The service is this generation's. What nobody has claimed is closed: the service does not listen there any more, so
+    /// its socket files go, and with them those of what the application has closed.
+    pub fn own(&mut self) {
+        self.contested = false;
         for held in self.held.extract_if(.., |held| !held.claimed) {
             held.close();
         }
+        self.unlink_left_behind();
     }
 
-    /// The application closed its server: our copy goes, and its socket file, if it is still the one we know. Once
-    /// `share` gave it to the next generation, the file stays until it is clear who serves.
+    /// The application closed its server: our copy goes, and its socket file, if it is still the one we know. While
+    /// another generation has it as well, the file stays until it is clear who serves.
     pub fn drop_listener(&mut self, name: &str) {
         let Some(index) = self.held.iter().position(|held| held.claimed && held.listener.name == name) else { return };
         let held = self.held.swap_remove(index);
-        if self.shared {
-            self.left_behind.extend(held.file);
-        } else if !(self.ending && held.stored) {
-            held.close();
+        match held.file {
+            Some(_) if self.ending && held.stored => {}
+            Some(file) if self.contested => self.left_behind.push(file),
+            _ => held.close(),
         }
     }
 
@@ -157,7 +162,7 @@ impl Registry {
         // What an earlier next generation, which failed, might have needed.
         self.unlink_left_behind();
         let shared: io::Result<Vec<_>> = self.held.iter().map(|held| held.listener.share()).collect();
-        self.shared = shared.is_ok();
+        self.contested = shared.is_ok();
         shared
     }
 

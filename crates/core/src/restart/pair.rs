@@ -1,8 +1,8 @@
 //! Both sides of a restart at once, by `Restart` and `Successor` as they are: every interleaving of what they say to each
 //! other, of what happens to them and of what each waits for, with either one dying at any moment.
 //!
-//! At most one answers for the service, whatever happens; and when everything has come to rest somebody serves, unless
-//! both were killed or the service was told to end.
+//! At most one answers for the service, whatever happens, and who has it finds its files; and when everything has come to
+//! rest somebody serves, unless both were killed or the service was told to end.
 
 use super::*;
 use crate::successor::{self, Old, Successor};
@@ -32,6 +32,7 @@ enum Up {
 enum Down {
     Commit,
     Adopted,
+    LetGo,
     Gone,
 }
 
@@ -56,6 +57,8 @@ struct World {
     accepts: bool,
     answers: bool,
     new: Option<New>,
+    /// Those of its unix sockets, above all.
+    files: bool,
     pending: Vec<Pending>,
     requests: u8,
     old_may_die: bool,
@@ -79,6 +82,7 @@ impl World {
             accepts: true,
             answers: true,
             new: None,
+            files: true,
             pending: vec![],
             requests: 2,
             old_may_die: true,
@@ -167,13 +171,49 @@ impl World {
         }
     }
 
+    /// The last moment to take the service back. A word that nobody hears is a death, here as well.
+    fn let_go(&mut self) {
+        self.notice_loss();
+        if self.state() == Some(State::Yielding) {
+            self.tell(Down::LetGo);
+        }
+    }
+
+    /// It takes in what has arrived, and settles by that whether the service, with its files, ends with it.
+    fn exit_new(&mut self) {
+        while let Some(word) = self.new.as_mut().filter(|new| !new.inbox.is_empty()).map(|new| new.inbox.remove(0)) {
+            self.hear(word);
+        }
+        self.files &= self.new.as_ref().is_none_or(|new| new.machine.state() != successor::State::Owning);
+        self.end_new();
+    }
+
+    fn end_new(&mut self) {
+        self.new_may_die -= 1;
+        self.new.iter_mut().for_each(|new| (new.alive, new.accepts) = (false, false));
+        match self.state() {
+            Some(State::Draining) => self.lost_after_completion = true,
+            Some(_) => self.pending.push(Pending::NewDied),
+            None => {}
+        }
+    }
+
+    fn hear(&mut self, word: Down) {
+        self.step_new(match word {
+            Down::Commit => successor::Event::Commit,
+            Down::Adopted => successor::Event::Adopted,
+            Down::LetGo => successor::Event::LetGo,
+            Down::Gone => successor::Event::OldGone,
+        });
+    }
+
     fn step_new(&mut self, event: successor::Event) {
         let Some(new) = &mut self.new else { return };
         for action in new.machine.step(event) {
             match action {
                 successor::Action::SayReady => new.outbox.push(Up::Ready),
                 successor::Action::Accept => new.to_accept = true,
-                successor::Action::Own { .. } => {}
+                successor::Action::Answer { .. } | successor::Action::Own => {}
                 successor::Action::End(_) => (new.alive, new.accepts) = (false, false),
             }
         }
@@ -195,7 +235,7 @@ impl World {
                 }
                 if pending == Pending::Yielded {
                     world.accepts = false;
-                    world.notice_loss();
+                    world.let_go();
                 }
                 world.step_old(match pending {
                     Pending::Launched => Event::Launched,
@@ -243,11 +283,7 @@ impl World {
         if let Some(word) = new.inbox.first().copied() {
             to(&|world| {
                 world.new.iter_mut().for_each(|new| _ = new.inbox.remove(0));
-                world.step_new(match word {
-                    Down::Commit => successor::Event::Commit,
-                    Down::Adopted => successor::Event::Adopted,
-                    Down::Gone => successor::Event::OldGone,
-                });
+                world.hear(word);
             });
         }
         worlds
@@ -276,8 +312,10 @@ impl World {
                     world.new.iter_mut().for_each(|new| new.unheard = true);
                     world.catch_up();
                 }
-                if matches!(world.state(), Some(State::Releasing | State::Yielding)) {
-                    world.notice_loss();
+                match world.state() {
+                    Some(State::Releasing) => world.notice_loss(),
+                    Some(State::Yielding) => world.let_go(),
+                    _ => {}
                 }
                 world.step_old(Event::Deadline(failure()));
             });
@@ -297,23 +335,23 @@ impl World {
             });
         }
         if self.new_may_die > 0 && self.new.as_ref().is_some_and(|new| new.alive) {
-            to(&|world| {
-                world.new_may_die -= 1;
-                world.new.iter_mut().for_each(|new| (new.alive, new.accepts) = (false, false));
-                match world.state() {
-                    Some(State::Draining) => world.lost_after_completion = true,
-                    Some(_) => world.pending.push(Pending::NewDied),
-                    None => {}
-                }
-            });
+            to(&World::end_new);
+            to(&World::exit_new);
         }
         worlds
     }
 
     /// At every moment.
     fn one_answers(&self) -> bool {
-        let owns = self.new.as_ref().is_some_and(|new| new.alive && new.machine.state() == successor::State::Owning);
-        !(self.answers && owns)
+        let answers = |state| matches!(state, successor::State::Adopted | successor::State::Owning);
+        !(self.answers && self.new.as_ref().is_some_and(|new| new.alive && answers(new.machine.state())))
+    }
+
+    /// At every moment.
+    fn files_are_there(&self) -> bool {
+        let wanted = self.new.as_ref().is_some_and(|new| new.alive)
+            || self.state().is_some_and(|state| state != State::Draining);
+        self.files || !wanted
     }
 
     /// When nothing more happens by itself.
@@ -333,11 +371,12 @@ impl World {
 }
 
 #[test]
-fn in_every_interleaving_one_answers_and_somebody_serves() {
+fn in_every_interleaving_one_answers_and_somebody_serves_with_all_its_files() {
     let mut seen = HashSet::new();
     let mut open = vec![World::new()];
     while let Some(world) = open.pop() {
         assert!(world.one_answers(), "two answer: {world:#?}");
+        assert!(world.files_are_there(), "the files are gone: {world:#?}");
         let inevitable = world.inevitable();
         assert!(!inevitable.is_empty() || world.somebody_serves(), "nobody serves: {world:#?}");
         for mut next in inevitable.into_iter().chain(world.possible()) {

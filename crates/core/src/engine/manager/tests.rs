@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::{Event, Options, Shared};
 use crate::error::Code;
 use crate::restart::Restart;
-use crate::successor::Successor;
+use crate::successor::{self, Successor};
 use std::collections::HashMap;
 use std::os::unix::net::UnixDatagram;
 use std::sync::{Arc, Mutex};
@@ -83,14 +83,14 @@ impl Told {
         Told { running, events, manager, _directory: directory, _commands: received }
     }
 
-    /// One that serves; `adopted` if it owns the service as well, so that it may restart.
-    fn serving(adopted: bool) -> Told {
+    /// One that serves; `owning` if the service is its own as well, so that it may restart.
+    fn serving(owning: bool) -> Told {
         let mut told = Told::new(successor::Old::Ours);
         for event in [successor::Event::Ready, successor::Event::Commit, successor::Event::Serving] {
             told.running.succeed(event);
         }
-        if adopted {
-            told.running.succeed(successor::Event::Adopted);
+        if owning {
+            told.owns();
         }
         told.said();
         told
@@ -110,6 +110,11 @@ impl Told {
         said
     }
 
+    fn owns(&mut self) {
+        self.running.succeed(successor::Event::Adopted);
+        self.running.succeed(successor::Event::LetGo);
+    }
+
     fn begun(&self) -> u32 {
         self.running.attempts
     }
@@ -124,8 +129,11 @@ async fn a_reload_that_comes_before_the_service_is_ours_waits_until_it_is() {
     assert!(!told.events.lock().unwrap().iter().any(|event| matches!(event, Event::Warning { .. })));
 
     told.running.succeed(successor::Event::Adopted);
-    assert_eq!(told.begun(), 1);
-    assert_eq!(told.said(), ["STATUS=generation 2: ready, 0 connections", "RELOADING", "X_SHELLFLIP_NEXT=0"]);
+    told.running.request(Asker::Nobody);
+    assert_eq!((told.begun(), told.said()), (0, vec!["STATUS=generation 2: ready, 0 connections".into()]));
+
+    told.running.succeed(successor::Event::LetGo);
+    assert_eq!((told.begun(), told.said()), (1, vec!["RELOADING".into(), "X_SHELLFLIP_NEXT=0".into()]));
     assert!(matches!(told.events.lock().unwrap()[..], [.., Event::Adopted, Event::Prepare { attempt: 1, .. }]));
 }
 
@@ -142,7 +150,7 @@ async fn whoever_else_asks_then_is_refused_at_once() {
     told.running.manager.reload = false;
     told.running.request(Asker::Nobody);
     assert!(matches!(told.events.lock().unwrap().last(), Some(Event::Warning { .. })));
-    told.running.succeed(successor::Event::Adopted);
+    told.owns();
     assert_eq!(told.begun(), 0);
 }
 

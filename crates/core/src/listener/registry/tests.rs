@@ -97,7 +97,7 @@ fn the_same_name_at_another_address_is_bound_anew_if_a_generation_had_it() {
     let claim = registry.claim(&named("web", tcp(free))).unwrap();
     assert_eq!((port(&claim), claim.inherited), (free, false));
     assert_eq!(registry.unclaimed(), [("web".to_owned(), Address::Tcp { ip: HERE, port: old })]);
-    registry.close_unclaimed();
+    registry.own();
     assert!(TcpStream::connect((HERE, old)).is_err());
 }
 
@@ -246,7 +246,7 @@ fn what_nobody_claims_goes_with_its_socket_file() {
     let mut second = next_generation(&mut first);
     first.release();
     assert_eq!(second.unclaimed().len(), 1);
-    second.close_unclaimed();
+    second.own();
     assert!(!path.exists() && second.unclaimed().is_empty());
 }
 
@@ -263,6 +263,51 @@ fn a_server_closed_during_a_restart_keeps_its_file_until_it_is_clear_who_serves(
     drop(next);
     registry.end();
     assert!(!path.exists());
+}
+
+#[test]
+fn what_a_new_generation_closes_keeps_its_file_until_the_service_is_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let mut old = Registry::default();
+    old.claim(&named("web", unix(&path))).unwrap();
+    let mut new = next_generation(&mut old);
+    new.claim(&named("web", unix(&path))).unwrap();
+    new.drop_listener("web");
+    UnixStream::connect(&path).unwrap();
+    old.release();
+    new.own();
+    assert!(!path.exists());
+}
+
+#[test]
+fn what_was_closed_during_a_restart_that_failed_goes_once_that_is_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let (during, after) = (directory.path().join("during"), directory.path().join("after"));
+    let mut registry = Registry::default();
+    registry.claim(&named("during", unix(&during))).unwrap();
+    registry.claim(&named("after", unix(&after))).unwrap();
+    drop(next_generation(&mut registry));
+    registry.drop_listener("during");
+    assert!(during.exists());
+    registry.own();
+    assert!(!during.exists());
+    registry.drop_listener("after");
+    assert!(!after.exists());
+}
+
+#[test]
+fn what_is_stored_keeps_its_file_when_the_service_ends_in_the_middle_of_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let mut registry = Registry::default();
+    registry.claim(&named("web", unix(&path))).unwrap();
+    registry.keep("web");
+    drop(next_generation(&mut registry));
+    registry.ending();
+    registry.drop_listener("web");
+    registry.end();
+    assert!(path.exists());
 }
 
 #[test]
