@@ -230,6 +230,8 @@ impl Running {
     /// Our pid, where whoever looks for the service finds it.
     pub(super) fn write_pid_file(&mut self) {
         let Some(path) = self.options.pid_file.clone() else { return };
+        // Dropped afterwards, it would find our pid there, and remove it.
+        self.pid_file.take().into_iter().for_each(PidFile::leave);
         match PidFile::write(path.clone()) {
             Ok(written) => self.pid_file = Some(written),
             Err(error) => self.warn(format!(
