@@ -5,33 +5,60 @@
 //! the same: so nobody looks unless one was begun.
 
 use super::process::Process;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::Pid;
+use super::sys::Status;
+use rustix::process::{Pid, Signal};
 use shellflip_core::environment::CHANNEL;
 use std::fs;
+use std::time::{Duration, Instant};
 
 /// As it is started, whatever file it is.
 const LAUNCHER: &[u8] = b"shellflip-launcher";
-/// A launcher ends as soon as it has lost its old generation, and what it has created becomes a program at once: two
-/// seconds, after which it is one that was stopped.
-const LOOKS: u32 = 200;
-const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+/// A launcher ends as soon as it has lost its old generation, and what it has created becomes a program at once: after this
+/// it is one that was stopped.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How soon to look again: that a process becomes a program nobody tells.
+const PAUSE: Duration = Duration::from_millis(10);
 
-/// A generation below us that is not `known`. Waits for a launcher that is at work.
-pub fn find(known: impl Fn(Pid) -> bool) -> Option<Process> {
-    for _ in 0..LOOKS {
+/// The search for it, after the main process has ended.
+#[derive(Debug)]
+pub struct Search {
+    /// How the main process did: so has the service, if nothing is found.
+    pub ended: Status,
+    /// What came meanwhile, for the one that is found.
+    pub signals: Vec<Signal>,
+    until: Instant,
+}
+
+/// What a look has shown.
+#[derive(Debug)]
+pub enum Found {
+    /// A generation.
+    Generation(Process),
+    /// Only a launcher that is at work: it is too early to say.
+    Launcher,
+    /// Nothing.
+    Nothing,
+}
+
+impl Search {
+    pub fn after(ended: Status) -> Search {
+        Search { ended, signals: Vec::new(), until: Instant::now() + PATIENCE }
+    }
+
+    /// When to look again.
+    pub fn again(&self) -> Instant {
+        Instant::now() + PAUSE
+    }
+
+    /// Looks for a generation below us that is not `known`.
+    pub fn look(&self, known: impl Fn(Pid) -> bool) -> Found {
         let below = below();
         if let Some(generation) = below.iter().find(|process| !known(process.pid()) && is_generation(process.pid())) {
-            return Process::descendant(generation.pid());
+            return Process::descendant(generation.pid()).map_or(Found::Nothing, Found::Generation);
         }
-        let launching = below.iter().find(|process| is_launcher(process.pid()))?;
-        // Its end, or another look: that a process becomes a program nobody tells.
-        let _ = match launching.watch_any() {
-            Some(handle) => poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&PAUSE)),
-            None => poll(&mut [], Some(&PAUSE)),
-        };
+        let launching = below.iter().any(|process| is_launcher(process.pid()));
+        if launching && Instant::now() < self.until { Found::Launcher } else { Found::Nothing }
     }
-    None
 }
 
 fn below() -> Vec<Process> {

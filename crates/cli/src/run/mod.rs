@@ -4,10 +4,12 @@
 //! Every generation becomes our child (PR_SET_CHILD_SUBREAPER, or because we are PID 1) and is reaped here, as are all
 //! orphans. We end when no generation is left, as the newest of them ended.
 
+mod above;
 mod backoff;
 mod begun;
 pub mod command;
 mod process;
+mod signals;
 mod socket;
 mod supervisor;
 mod sys;
@@ -20,6 +22,7 @@ use crate::trouble::Trouble;
 
 use rustix::process::{getpid, set_child_subreaper};
 use shellflip_core::pid_file::PidFile;
+use signals::Signals;
 use socket::NotifySocket;
 use std::io;
 use std::process::ExitCode;
@@ -41,8 +44,7 @@ fn supervise(mut options: args::Run) -> Result<u8, Trouble> {
     options.socket = options.socket.map(std::path::absolute).transpose().map_err(|error| system("getcwd", error))?;
     set_child_subreaper(Some(getpid())).map_err(|errno| system("prctl", errno.into()))?;
     let socket = NotifySocket::open().map_err(|error| system("bind", error))?;
-    let (signals, caught) = signal_pipe().map_err(|error| system("pipe", error))?;
-    sys::catch(&supervisor::CAUGHT, caught);
+    let signals = Signals::catch().map_err(|error| system("pipe", error))?;
     let _file = match options.pid_file.take() {
         Some(path) => Some(PidFile::write(path.clone()).map_err(|error| {
             let mut trouble = system("open", error);
@@ -52,9 +54,4 @@ fn supervise(mut options: args::Run) -> Result<u8, Trouble> {
         None => None,
     };
     Ok(Supervisor::new(options, socket, signals, passed).run())
-}
-
-fn signal_pipe() -> io::Result<(std::os::fd::OwnedFd, std::os::fd::OwnedFd)> {
-    use rustix::pipe::{PipeFlags, pipe_with};
-    Ok(pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?)
 }

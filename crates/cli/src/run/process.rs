@@ -55,11 +55,6 @@ impl Process {
         self.handle.as_ref().filter(|_| !look(self.pid).is_some_and(|seen| seen.is_child()))
     }
 
-    /// Becomes readable when it ends, whoever's child it is. `None`: it cannot be watched.
-    pub fn watch_any(&self) -> Option<&OwnedFd> {
-        self.handle.as_ref()
-    }
-
     /// Whether nothing tells us of its end if it is no child.
     pub fn is_unwatchable(&self) -> bool {
         self.handle.is_none()

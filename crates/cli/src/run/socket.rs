@@ -10,6 +10,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// More than any message has; a longer one is cut, which at worst loses its last line.
 const LONGEST: usize = 4096;
 
+/// More messages than a queue holds (net.unix.max_dgram_qlen): whoever fills it without end does not keep us from the rest.
+pub const MOST_MESSAGES: u32 = 4096;
+
 /// The socket that our generations know as `NOTIFY_SOCKET`.
 pub struct NotifySocket {
     socket: OwnedFd,

@@ -2,29 +2,23 @@
 //!
 //! What was said counts before how somebody ended: a generation names its successor before it exits.
 
+use super::above::Above;
 use super::backoff::Backoff;
-use super::begun;
+use super::begun::{Found, Search};
 use super::command::{cannot_run, command};
 use super::process::{self, Process};
-use super::socket::NotifySocket;
+use super::signals::{Signals, is_for_us_alone};
+use super::socket::{MOST_MESSAGES, NotifySocket};
 use super::sys::{self, Signal, Status};
 use super::tree::Tree;
-use super::words::{Next, Words};
+use super::words::Words;
 use crate::args::{self, Policy};
 use crate::output;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal as Sendable, getpid, getsid};
-use shellflip_core::notify::Notifier;
+use rustix::process::{Pid, Signal as Sendable};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
-
-/// What is caught; all but the first are for the service.
-pub const CAUGHT: [i32; 7] =
-    [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGWINCH];
-
-/// More messages than a queue holds (net.unix.max_dgram_qlen): whoever fills it without end does not keep us from the rest.
-const MOST_MESSAGES: u32 = 4096;
 
 /// Where the kernel cannot tell of the end of a process that is no child.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -32,13 +26,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct Supervisor {
     options: args::Run,
     socket: NotifySocket,
-    signals: OwnedFd,
+    signals: Signals,
     /// Sockets that we were given for the service; as long as it may be started again.
     passed: Vec<OwnedFd>,
-    above: Notifier,
-    /// The one above could not be told the last time, which was said.
-    deaf: bool,
+    above: Above,
     tree: Tree,
+    /// The main process has ended in the middle of a restart: what goes on is not known yet.
+    search: Option<Search>,
     backoff: Backoff,
     /// When the newest first generation was started.
     started: Instant,
@@ -54,16 +48,16 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    pub fn new(options: args::Run, socket: NotifySocket, signals: OwnedFd, passed: Vec<OwnedFd>) -> Self {
+    pub fn new(options: args::Run, socket: NotifySocket, signals: Signals, passed: Vec<OwnedFd>) -> Self {
         Supervisor {
             backoff: Backoff::new(options.restart),
             options,
             socket,
             signals,
             passed,
-            above: Notifier::from_env(),
-            deaf: false,
+            above: Above::from_env(),
             tree: Tree::default(),
+            search: None,
             started: Instant::now(),
             again: None,
             ending: false,
@@ -79,12 +73,17 @@ impl Supervisor {
         loop {
             // Read before anything is looked at, so that a child's death in between is noticed in the next turn; acted on
             // afterwards, so that signals reach whoever is main by then.
-            let signals = self.caught();
-            self.hear(None);
-            end = self.reap().or(end);
+            let signals = self.signals.take();
+            end = self.look_for_next().or(end);
+            // What is said before it is known who is main would be lost.
+            if self.search.is_none() {
+                self.hear(None);
+                end = self.reap().or(end);
+            }
             signals.into_iter().for_each(|signal| self.take_signal(signal));
             self.look_at_clock();
-            if let (Some(status), true, None) = (self.tree.last().or(end), self.tree.is_over(), self.again) {
+            let over = self.tree.is_over() && self.search.is_none() && self.again.is_none();
+            if let (Some(status), true) = (self.tree.last().or(end), over) {
                 self.look_back(status);
                 return status.code();
             }
@@ -136,38 +135,31 @@ impl Supervisor {
                     None => self.say(&format!("MAINPID={pid} is no process of this service: ignored")),
                 }
             }
-            match words.next {
-                Some(Next::Named(pid)) => self.tree.begins(true, Process::descendant(pid)),
-                Some(next) => self.tree.begins(next == Next::Unnamed, None),
-                None => {}
-            }
-            if words.above.is_empty() {
-                continue;
+            if let Some(next) = words.next {
+                self.tree.begins(next.and_then(Process::descendant));
             }
             let descriptors: Vec<_> = datagram.descriptors.iter().filter(|_| words.stores).map(AsFd::as_fd).collect();
-            let told = self.above.send_with(&words.above, &descriptors);
-            if let (Err(error), false) = (&told, self.deaf) {
-                self.say(&format!("the service manager could not be told: {error}"));
-            }
-            self.deaf = told.is_err();
+            self.above.tell(&words.above, &descriptors);
         }
     }
 
     /// How the service ended, if it did just now.
     fn reap(&mut self) -> Option<Status> {
         let mut end = None;
-        while let Some((pid, status)) = sys::reap() {
-            end = self.ended(pid, status).or(end);
-        }
-        while let Some(pid) = self.tree.vanished(Process::is_alive) {
-            // How it did was another's to see, unless it was our doing.
-            let status = if self.kills() { Status::Killed(9) } else { Status::Exited(1) };
+        while self.search.is_none() {
+            let Some((pid, status)) = sys::reap().or_else(|| self.vanished()) else { break };
             end = self.ended(pid, status).or(end);
         }
         if let Some(status) = end {
             self.on_end(status);
         }
         end
+    }
+
+    /// How it did was another's to see, unless it was our doing.
+    fn vanished(&self) -> Option<(Pid, Status)> {
+        let status = if self.kills() { Status::Killed(9) } else { Status::Exited(1) };
+        self.tree.vanished(Process::is_alive).map(|pid| (pid, status))
     }
 
     /// A process has ended. Gives how the service did with it, if nobody goes on.
@@ -177,16 +169,27 @@ impl Supervisor {
             return None;
         }
         // Else what is below us may be a service of its own, which ours had started.
-        if !self.tree.starts() {
+        if !self.tree.had_begun() {
             return Some(status);
         }
-        match begun::find(|pid| self.tree.all().any(|known| known.pid() == pid)) {
-            Some(process) => {
-                self.tree.goes_on(process);
-                None
-            }
-            None => Some(status),
+        self.search = Some(Search::after(status));
+        None
+    }
+
+    /// Gives how the service ended, if it turns out that nobody goes on.
+    fn look_for_next(&mut self) -> Option<Status> {
+        let found = self.search.as_ref()?.look(|pid| self.tree.all().any(|known| known.pid() == pid));
+        if let Found::Launcher = found {
+            return None;
         }
+        let search = self.search.take()?;
+        let Found::Generation(process) = found else {
+            self.on_end(search.ended);
+            return Some(search.ended);
+        };
+        self.tree.started(process);
+        search.signals.into_iter().for_each(|signal| self.forward(signal));
+        None
     }
 
     fn on_end(&mut self, status: Status) {
@@ -209,16 +212,6 @@ impl Supervisor {
         }
     }
 
-    fn caught(&self) -> Vec<Signal> {
-        let mut signals = Vec::new();
-        let mut bytes = [0; 64];
-        while let Ok(read @ 1..) = rustix::io::read(&self.signals, &mut bytes) {
-            let signal = |pair: &[u8]| Signal { number: pair[0].into(), sent: pair[1] != 0 };
-            signals.extend(bytes[..read].chunks_exact(2).map(signal));
-        }
-        signals
-    }
-
     fn take_signal(&mut self, signal: Signal) {
         if signal.number == libc::SIGCHLD {
             return;
@@ -236,11 +229,19 @@ impl Supervisor {
                 return;
             }
         }
-        if (signal.sent || is_for_leader_alone(signal.number))
-            && let (Some(main), Some(sendable)) = (self.tree.main(), Sendable::from_named_raw(signal.number))
-            && let Err(error) = main.send(sendable)
+        if let (true, Some(sendable)) = (is_for_us_alone(signal), Sendable::from_named_raw(signal.number)) {
+            match &mut self.search {
+                Some(search) => search.signals.push(sendable),
+                None => self.forward(sendable),
+            }
+        }
+    }
+
+    fn forward(&self, signal: Sendable) {
+        if let Some(main) = self.tree.main()
+            && let Err(error) = main.send(signal)
         {
-            self.say(&format!("signal {} could not be sent to {}: {error}", signal.number, main.pid()));
+            self.say(&format!("signal {} could not be sent to {}: {error}", signal.as_raw(), main.pid()));
         }
     }
 
@@ -275,11 +276,15 @@ impl Supervisor {
         // What is killed is not waited for by the clock.
         let kill_at = self.kill_at.filter(|&at| at > now);
         let unwatched = self.tree.all().any(Process::is_unwatchable).then(|| now + LOOK_EVERY);
-        let next = [self.again, kill_at, unwatched].into_iter().flatten().min();
+        let next =
+            [self.again, kill_at, unwatched, self.search.as_ref().map(Search::again)].into_iter().flatten().min();
         let left = next.map(|at| at.saturating_duration_since(now).max(Duration::from_millis(1)));
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        let mut fds = vec![PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
-        fds.extend(self.tree.all().filter_map(Process::watch).map(|handle| PollFd::new(handle, PollFlags::IN)));
+        let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        if self.search.is_none() {
+            fds.push(PollFd::new(&self.socket, PollFlags::IN));
+            fds.extend(self.tree.all().filter_map(Process::watch).map(|handle| PollFd::new(handle, PollFlags::IN)));
+        }
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             // Nothing of ours can cause it; do not turn in a busy loop if something does.
@@ -290,10 +295,4 @@ impl Supervisor {
     fn say(&self, text: &str) {
         output::aside(&format!("shellflip run: {text}"));
     }
-}
-
-/// When a terminal goes away the kernel tells the session's leader only; all else that it sends for a terminal goes to
-/// the whole foreground group, the service included.
-fn is_for_leader_alone(signal: i32) -> bool {
-    signal == libc::SIGHUP && getsid(None) == Ok(getpid())
 }

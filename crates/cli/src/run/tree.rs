@@ -2,31 +2,31 @@
 //! whether somebody still has to be waited for.
 //!
 //! The main process is the first one started, then whichever the main process names (`MAINPID=`): nobody else may speak
-//! (NotifyAccess=main in systemd's words). While it starts another generation it names that one, too
-//! (`X_SHELLFLIP_NEXT=`, empty once that failed), which becomes main if the main process dies without a word.
+//! (NotifyAccess=main in systemd's words). While it starts another generation it says so (`X_SHELLFLIP_NEXT=0`), names that
+//! one as soon as it has a process, and takes it back once that failed (an empty value): it becomes main if the main process
+//! dies without a word.
 
 use super::process::Process;
 use super::sys::Status;
+use super::words::Next;
 use rustix::process::Pid;
 
 /// The generations of the service.
 #[derive(Debug, Default)]
 pub struct Tree {
     main: Option<Process>,
-    next: Option<Process>,
-    /// The main process has begun to start another.
-    starts: bool,
+    /// What the main process has begun to start, when it was last heard.
+    next: Next<Process>,
     /// They drain.
     older: Vec<Process>,
     last: Option<Status>,
 }
 
 impl Tree {
-    /// A first generation was started, or another after the last has ended.
+    /// A first generation was started, another after the last has ended, or one that nobody has named goes on alone.
     pub fn started(&mut self, process: Process) {
         self.main = Some(process);
-        self.next = None;
-        self.starts = false;
+        self.next = Next::None;
     }
 
     /// The process that signals go to.
@@ -45,7 +45,7 @@ impl Tree {
 
     /// All that belong to the service, the main process first.
     pub fn all(&self) -> impl Iterator<Item = &Process> {
-        self.main.iter().chain(&self.next).chain(&self.older)
+        self.main.iter().chain(self.next.named()).chain(&self.older)
     }
 
     /// The main process names its successor.
@@ -55,39 +55,33 @@ impl Tree {
         }
         self.older.retain(|older| older.pid() != process.pid());
         self.older.extend(self.main.replace(process));
-        self.next = None;
-        self.starts = false;
+        self.next = Next::None;
     }
 
-    /// The main process starts another generation, of this process if that is known; or, if not `starts`, none any more.
-    pub fn begins(&mut self, starts: bool, process: Option<Process>) {
-        self.starts = starts;
-        self.next = process.filter(|process| !self.is_main(process.pid()));
+    /// What the main process starts.
+    pub fn begins(&mut self, next: Next<Process>) {
+        self.next = next.and_then(|process| Some(process).filter(|process| !self.is_main(process.pid())));
     }
 
-    /// Whether the main process had begun to start another generation when it was last heard.
-    pub fn starts(&self) -> bool {
-        self.starts
+    /// Whether the main process, which has ended, had begun to start a generation that it did not name, or that has ended.
+    pub fn had_begun(&self) -> bool {
+        self.main.is_none() && !matches!(self.next, Next::None)
     }
 
     /// A process has ended. `alive` tells whether another one lives. True: it was the main one and nobody follows it.
     pub fn ended(&mut self, pid: Pid, status: Status, alive: impl Fn(&Process) -> bool) -> bool {
         self.older.retain(|older| older.pid() != pid);
-        if self.next.as_ref().is_some_and(|next| next.pid() == pid) {
-            self.next = None;
-        }
+        self.next = std::mem::take(&mut self.next).and_then(|next| Some(next).filter(|next| next.pid() != pid));
         if !self.is_main(pid) {
             return false;
         }
         self.last = Some(status);
-        self.main = self.next.take().filter(alive);
-        self.starts &= self.main.is_none();
+        self.main = None;
+        match std::mem::take(&mut self.next).and_then(|next| Some(next).filter(&alive)) {
+            Next::Named(next) => self.started(next),
+            none => self.next = none,
+        }
         self.main.is_none()
-    }
-
-    /// A generation that nobody has named goes on alone.
-    pub fn goes_on(&mut self, process: Process) {
-        self.started(process);
     }
 
     /// One that has ended without our being told. Whoever started a generation may go on and reap it: a launcher, while the
@@ -133,7 +127,7 @@ mod tests {
     fn a_named_successor_is_main_and_the_old_one_is_waited_for() {
         let mut tree = Tree::default();
         tree.started(process(10));
-        tree.begins(true, Some(process(11)));
+        tree.begins(Next::Named(process(11)));
         tree.succeeded_by(process(11));
         assert_eq!(all(&tree), [11, 10]);
         assert!(!tree.ended(pid(10), OK, |_| true));
@@ -159,7 +153,7 @@ mod tests {
     fn a_generation_that_initialises_follows_a_main_process_that_dies() {
         let mut tree = Tree::default();
         tree.started(process(10));
-        tree.begins(true, Some(process(11)));
+        tree.begins(Next::Named(process(11)));
         assert!(!tree.ended(pid(10), Status::Killed(9), |_| true));
         assert_eq!(all(&tree), [11]);
     }
@@ -169,7 +163,7 @@ mod tests {
         let mut tree = Tree::default();
         tree.started(process(10));
         tree.succeeded_by(process(11));
-        tree.begins(true, Some(process(12)));
+        tree.begins(Next::Named(process(12)));
         assert_eq!(tree.vanished(|_| true), None);
         for dead in [10, 11, 12] {
             assert_eq!(tree.vanished(|process| process.pid() != pid(dead)), Some(pid(dead)));
@@ -181,12 +175,26 @@ mod tests {
         for called_off in [true, false] {
             let mut tree = Tree::default();
             tree.started(process(10));
-            tree.begins(true, Some(process(11)));
+            tree.begins(Next::Named(process(11)));
             if called_off {
-                tree.begins(false, None);
+                tree.begins(Next::None);
             }
             assert!(tree.ended(pid(10), OK, |_| called_off));
             assert!(tree.is_over());
+        }
+    }
+
+    #[test]
+    fn one_that_has_begun_and_was_not_named_or_has_died_may_have_left_another() {
+        for (next, begun) in [(Next::None, false), (Next::Unnamed, true), (Next::Named(process(11)), true)] {
+            let mut tree = Tree::default();
+            tree.started(process(10));
+            tree.begins(next);
+            assert!(!tree.had_begun(), "it lives");
+            assert!(tree.ended(pid(10), OK, |_| false));
+            assert_eq!(tree.had_begun(), begun);
+            tree.started(process(12));
+            assert!(!tree.had_begun());
         }
     }
 

@@ -10,7 +10,7 @@ pub struct Words {
     /// The service's main process is another one from now on.
     pub main: Option<Pid>,
     /// Another generation is being started, or none any more.
-    pub next: Option<Next>,
+    pub next: Option<Next<Pid>>,
     /// The descriptors that came with it are for the store of the one above. All others are closed, by which a barrier is
     /// answered.
     pub stores: bool,
@@ -19,14 +19,34 @@ pub struct Words {
 }
 
 /// The generation that the main process starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Next<P> {
     /// There is none.
+    #[default]
     None,
-    /// It has no process yet, as far as the main process knows.
+    /// It has no process yet, as far as is known.
     Unnamed,
     /// This one.
-    Named(Pid),
+    Named(P),
+}
+
+impl<P> Next<P> {
+    /// What is made of the one that is named; without a name where nothing is.
+    pub fn and_then<Q>(self, make: impl FnOnce(P) -> Option<Q>) -> Next<Q> {
+        match self {
+            Next::None => Next::None,
+            Next::Unnamed => Next::Unnamed,
+            Next::Named(process) => make(process).map_or(Next::Unnamed, Next::Named),
+        }
+    }
+
+    /// The one that is named.
+    pub fn named(&self) -> Option<&P> {
+        match self {
+            Next::Named(process) => Some(process),
+            Next::None | Next::Unnamed => None,
+        }
+    }
 }
 
 impl Words {
