@@ -256,12 +256,12 @@ describe('a restart', () => {
   })
 
   it('asked for by a signal warns if it fails, since nobody waits for it', async () => {
-    const { conductor, log } = await serving()
-    conductor.restarts?.restartBySignal('SIGUSR2')
-    const failure = { code: 'ERR_SHELLFLIP_RESTART_IN_PROGRESS', message: 'one at a time' }
-    conductor.dispatch({ type: 'outcome', id: 1, durationMs: 1, failure })
-    await turn()
-    expect(log).toEqual(['the restart asked for by SIGUSR2 failed: one at a time'])
+    const { conductor, said, log } = await serving()
+    conductor.restarts?.restartBySignal()
+    expect(said).toEqual(['restart 0'])
+    const failure = { code: 'ERR_SHELLFLIP_GENERATION_EXITED', message: 'it exited' }
+    conductor.dispatch({ type: 'rolledBack', failure, asked: false })
+    expect(log).toEqual(['a restart failed: it exited'])
   })
 })
 

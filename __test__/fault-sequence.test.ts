@@ -79,7 +79,7 @@ describe('a second restart while one is under way', () => {
     for (const each of refused) expect(each).toMatchObject({ code: 4, said: refusal('RESTART_IN_PROGRESS') })
     // By its signal as well: nobody is told but the log.
     service.signal('SIGUSR2', pid)
-    await service.line(/the restart asked for by SIGUSR2 failed: a restart is in progress/)
+    await service.line(/a restart was asked for by a signal and refused: a restart is in progress/)
     goOn()
     const { code, said } = await asked
     expect(code).toBe(0)

@@ -42,7 +42,7 @@ export class Conductor<State> {
     )
     this.#signals = new SignalHandlers(settings, logger, {
       restart: (signal) => {
-        if (this.restarts !== null) this.restarts.restartBySignal(signal)
+        if (this.restarts !== null) this.restarts.restartBySignal()
         else logger.warn(`${signal} asks for a restart, which is not possible here: ${context.refusal}`)
       },
       shutdown: (signal) => {

@@ -59,18 +59,12 @@ export class Restarts<State> {
     return hold.during(outcome.promise)
   }
 
-  /** By the restart signal: nobody waits for the outcome, so that a failure is warned of. */
-  restartBySignal(signal: string): void {
-    // systemd's notify-reload sends a signal and waits for the answer that the engine gives, also to a restart refused.
-    // The engine and `rolledBack` warn.
-    if (process.env.SHELLFLIP_NOTIFY_RELOAD === '1') {
-      this.#engine.restart(SIGNAL)
-      return
-    }
-    this.restart().then(
-      () => undefined,
-      (error: unknown) => this.#context.logger.warn(`the restart asked for by ${signal} failed: ${messageOf(error)}`),
-    )
+  /**
+   * By the restart signal: nobody waits for the outcome but, perhaps, a service manager, which the engine knows and answers,
+   * also if the restart cannot be. It warns of one refused, and 'rolledBack' of one that failed.
+   */
+  restartBySignal(): void {
+    this.#engine.restart(SIGNAL)
   }
 
   /** Told to whoever asked; in the restart that runs, once its phase and events have been, too. */
