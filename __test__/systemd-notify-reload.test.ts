@@ -1,8 +1,9 @@
 /** Type=notify-reload of a real systemd 257: it asks for a reload by a signal and waits for RELOADING, then READY. */
-import { rmSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { get } from './support/http'
-import { type Program, Systemd } from './support/systemd'
+import { until } from './support/processes'
+import { CHECKOUT, type Program, Systemd } from './support/systemd'
 
 const WEB = '/run/test/app/web.sock'
 const HOLD = '/run/test/app/hold'
@@ -81,6 +82,27 @@ it('systemd 257: a reload asked for during a reload follows it at once', async (
   await answersAs(systemd, 3)
   expect(await systemd.show('StatusText')).toMatch(/^generation 3: ready, \d+ connections?$/)
   expect(await systemd.journal()).not.toMatch(/timed out|in progress/)
+})
+
+it('systemd 257: a reload asked for during a restart is never asked of the old one, however blocked, but of the new', async () => {
+  const systemd = await serving()
+  const shellflip = (command: string) =>
+    systemd.inside(`${CHECKOUT}/dist/native/shellflip`, command, '--socket', '/run/app/shellflip.sock')
+  writeFileSync(systemd.here(HOLD), '')
+  const restarted = shellflip('restart')
+  await systemd.becomes('SubState', /^reload-notify$/)
+  while (!(await shellflip('status')).stdout.includes('waiting for ready')) await systemd.show('SubState')
+  const busy = get({ socketPath: systemd.here(WEB) }, '/busy/until-told')
+  await until(() => existsSync(systemd.here('/run/test/app/busy')), 'the event loop turns')
+  const reloaded = systemd.do('reload', 'app.service')
+  await systemd.queued(/app\.service +reload +waiting/)
+  rmSync(systemd.here(HOLD))
+  expect((await restarted).code).toBe(0)
+  await reloaded
+  await answersAs(systemd, 3)
+  systemd.tell('until-told')
+  await busy
+  expect(await systemd.journal()).not.toMatch(/timed out|refused/)
 })
 
 it('systemd 257: the signal sent by hand in the middle of a reload neither ends nor disturbs it', async () => {
