@@ -69,7 +69,7 @@ pub enum Event {
     Released,
     /// The launcher died without a word.
     LauncherGone,
-    /// The new generation ended.
+    /// The new generation ended, before it owned the service: nobody watches it any longer than that.
     NewDied(Failure),
     /// The service manager has been told.
     Notified,
@@ -207,7 +207,6 @@ impl Restart {
 
             (Initialising { .. } | Committing | Releasing, Event::NewDied(failure)) => self.roll_back(failure),
             (Notifying | Yielding, Event::NewDied(failure)) => self.after_rollback(Action::TakeBack(failure)),
-            (Draining, Event::NewDied(failure)) => vec![Action::Log(failure)],
 
             (Preparing | Initialising { .. } | Committing, Event::Deadline(failure)) => self.roll_back(failure),
 
