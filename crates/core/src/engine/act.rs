@@ -3,7 +3,7 @@
 use super::attempt::Attempt;
 use super::clients::Asker;
 use super::launch::Launched;
-use super::run::Running;
+use super::running::Running;
 use super::succession::{Drains, Elder};
 use super::{Event, Progress, lock};
 use crate::coordination::{Answer, Bound};

@@ -2,7 +2,7 @@
 //! knows that it does.
 
 use super::act::STEP_TIMEOUT;
-use super::run::Running;
+use super::running::Running;
 use super::{Command, lock};
 use crate::channel::Received;
 use crate::coordination::Bound;

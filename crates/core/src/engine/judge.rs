@@ -5,7 +5,7 @@ use super::attempt::Attempt;
 use super::clients::Asker;
 use super::ended::summary;
 use super::handover::Writer;
-use super::run::Running;
+use super::running::Running;
 use crate::error::{Code, Failure};
 use crate::message::{Frame, Handover, Hello};
 use crate::restart::{self, Action, Reason, State};

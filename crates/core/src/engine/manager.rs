@@ -6,7 +6,7 @@
 use super::act::STEP_TIMEOUT;
 use super::attempt::Attempt;
 use super::clients::Asker;
-use super::run::Running;
+use super::running::Running;
 use super::{Command, Engine};
 use crate::error::Failure;
 use crate::notify::{NEXT, Notifier};

@@ -19,6 +19,7 @@ mod manager;
 mod post_mortem;
 mod rollback;
 mod run;
+mod running;
 mod setup;
 mod socket;
 mod store;
@@ -86,6 +87,19 @@ pub(crate) struct Shared {
     pub versions: Versions,
 }
 
+impl Shared {
+    pub fn new(generation: u32, versions: Versions) -> Shared {
+        Shared {
+            registry: Mutex::default(),
+            tickets: Mutex::default(),
+            view: Mutex::default(),
+            image: Mutex::default(),
+            generation,
+            versions,
+        }
+    }
+}
+
 /// What is shown of the engine's state.
 #[derive(Default)]
 pub(crate) struct View {
@@ -122,14 +136,7 @@ pub struct Engine {
 impl Engine {
     /// Starts the thread. Its first event is [`Event::Started`] or [`Event::Failed`].
     pub fn start(options: Options, inheritance: Inheritance, sink: Sink) -> Result<Engine, Failure> {
-        let shared = Arc::new(Shared {
-            registry: Mutex::default(),
-            tickets: Mutex::default(),
-            view: Mutex::default(),
-            image: Mutex::default(),
-            generation: inheritance.generation,
-            versions: options.versions,
-        });
+        let shared = Arc::new(Shared::new(inheritance.generation, options.versions));
         let (commands, receiver) = mpsc::unbounded_channel();
         let running = setup::Setup {
             options,

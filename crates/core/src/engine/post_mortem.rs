@@ -3,7 +3,7 @@
 
 use super::Command;
 use super::attempt::Attempt;
-use super::run::Running;
+use super::running::Running;
 use crate::error::{Code, Failure};
 use crate::restart::{self, State};
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //! whoever hears of the failure can ask for the next restart.
 
 use super::clients::{Asker, Undone};
-use super::run::Running;
+use super::running::Running;
 use super::{Command, Event, lock};
 use crate::error::Failure;
 use crate::restart;

@@ -1,68 +1,24 @@
 //! The engine's loop: waits for the next thing to happen and asks `restart` or `successor` what it means.
 
 use super::attempt::{Attempt, Input};
-use super::clients::{Asker, Undone};
-use super::manager::Manager;
+use super::clients::Asker;
 use super::post_mortem::hook_failure;
+use super::running::Running;
 use super::socket::WATCH;
-use super::store::Store;
-use super::succession::Elder;
-use super::{Command, Event, Options, Shared, Sink};
+use super::{Command, Event};
 use crate::channel::Received;
-use crate::coordination::{Answer, Ask, Bound, Question, Server, Unanswered};
+use crate::coordination::{Answer, Ask, Question};
 use crate::error::{Code, Failure};
-use crate::handover::Reader;
-use crate::message::{Frame, Hello};
-use crate::pid_file::PidFile;
-use crate::restart::{self, Peer, Reason, Restart, State};
+use crate::message::Frame;
+use crate::restart::{self, Peer, Reason, State};
 use crate::spawn::Report;
-use crate::successor::{self, Successor};
-use std::collections::HashMap;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use crate::successor;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 
 /// A blocked event loop may keep a status waiting no longer than this.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// What the thread holds while it runs.
-pub(crate) struct Running {
-    pub options: Options,
-    pub sink: Sink,
-    pub shared: Arc<Shared>,
-    pub commands: mpsc::UnboundedSender<Command>,
-    pub questioner: mpsc::UnboundedSender<Question>,
-    pub restart: Restart,
-    pub successor: Successor,
-    pub readiness: Option<OwnedFd>,
-    pub reader: Option<Reader>,
-    pub elder: Option<Elder>,
-    pub elder_hello: Option<Hello>,
-    pub bound: Option<Bound>,
-    pub stale: Option<Bound>,
-    pub server: Option<Server>,
-    /// Why nobody can reach the coordination socket by its path, while that is so.
-    pub lost_socket: Option<String>,
-    /// The clients of this generation's servers, which outlive them.
-    pub unanswered: Unanswered,
-    pub manager: Manager,
-    pub store: Store,
-    pub pid_file: Option<PidFile>,
-    pub attempt: Option<Attempt>,
-    pub asker: Asker,
-    pub begun: Instant,
-    pub attempts: u32,
-    pub deadline: Option<Instant>,
-    pub statuses: HashMap<u32, oneshot::Sender<Answer>>,
-    pub last_status: u32,
-    pub draining: Option<Reason>,
-    /// A restart that failed, while its hook runs.
-    pub undone: Option<Undone>,
-    /// Told to end before the service was ours.
-    pub told_to_end: bool,
-}
 
 impl Running {
     pub(super) async fn turn(

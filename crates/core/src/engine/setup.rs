@@ -1,24 +1,20 @@
 //! The engine's start: takes in what the old generation gives, gets hold of the coordination socket, begins to turn.
 
-use super::clients::Asker;
 use super::manager::Manager;
-use super::run::Running;
+use super::running::Running;
 use super::store::Store;
 use super::succession::{Drains, greet};
 use super::{Command, Event, Old, Options, Shared, Sink, lock};
-use crate::coordination::{self, Bound, Unanswered};
+use crate::coordination::{self, Bound};
 use crate::environment::Inheritance;
 use crate::error::{Code, Failure};
 use crate::message::Handover;
-use crate::restart::Restart;
-use crate::successor::{self, Successor};
-use std::collections::HashMap;
+use crate::successor;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 /// All that the thread is started with.
 pub(crate) struct Setup {
@@ -105,35 +101,15 @@ impl Setup {
 
         let (questioner, mut questions) = mpsc::unbounded_channel();
         let mut engine = Running {
-            options,
-            sink,
-            shared,
-            commands,
-            questioner,
-            restart: Restart::default(),
-            successor: Successor::new(old),
             readiness,
             reader,
             elder,
             elder_hello: hello,
             bound,
             stale,
-            server: None,
-            lost_socket: None,
-            unanswered: Unanswered::default(),
             manager: Manager::from_env(),
             store,
-            pid_file: None,
-            attempt: None,
-            asker: Asker::Nobody,
-            begun: Instant::now(),
-            attempts: 0,
-            deadline: None,
-            statuses: HashMap::new(),
-            last_status: 0,
-            draining: None,
-            undone: None,
-            told_to_end: false,
+            ..Running::new(options, sink, shared, commands, questioner, old)
         };
         if old == successor::Old::None {
             engine.answer_clients();

@@ -1,7 +1,7 @@
 //! The coordination socket of the generation that answers: it is to be reached under its path. A file that somebody
 //! deleted comes back, by the generation that serves and again by the next one when it takes over.
 
-use super::run::Running;
+use super::running::Running;
 use super::{Event, lock};
 use crate::coordination::{Bound, Server};
 use crate::error::Failure;

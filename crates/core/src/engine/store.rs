@@ -4,7 +4,7 @@
 //! The store never answers. What it may hold is known only where `$FDSTORE` says so (systemd 254 and later); else systemd
 //! logs what did not fit.
 
-use super::run::Running;
+use super::running::Running;
 use super::{Shared, lock};
 use crate::listener::{FileId, Listener, fd_name};
 use crate::successor;

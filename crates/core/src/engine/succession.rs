@@ -1,7 +1,7 @@
 //! What the new generation holds of the one that started it: the channel, the readiness pipe, and the list of those
 //! that still drain.
 
-use super::run::Running;
+use super::running::Running;
 use super::{Event, Shared, lock};
 use crate::channel::{self, Incoming, Received, send_now};
 use crate::error::{Code, Failure};
@@ -196,18 +196,10 @@ fn process(pid: u32) -> Option<rustix::process::Pid> {
 mod tests {
     use super::*;
     use crate::message::Versions;
-    use std::sync::Mutex;
 
     #[tokio::test]
     async fn nothing_is_held_of_a_generation_that_has_ended() {
-        let shared = Arc::new(Shared {
-            registry: Mutex::default(),
-            tickets: Mutex::default(),
-            view: Mutex::default(),
-            image: Mutex::default(),
-            generation: 2,
-            versions: Versions::default(),
-        });
+        let shared = Arc::new(Shared::new(2, Versions::default()));
         let mut old = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         Drains::list(Drainer { pid: old.id(), generation: 1, since_ms: 0 }, &shared);
         tokio::task::yield_now().await;

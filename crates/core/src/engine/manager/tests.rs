@@ -3,13 +3,10 @@
 use super::*;
 use crate::engine::{Event, Options, Shared};
 use crate::error::Code;
-use crate::restart::Restart;
-use crate::successor::{self, Successor};
-use std::collections::HashMap;
+use crate::successor;
 use std::os::unix::net::UnixDatagram;
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 #[test]
 fn the_status_is_one_line_and_says_only_what_is_new() {
@@ -41,44 +38,11 @@ impl Told {
         let events = Arc::new(Mutex::new(vec![]));
         let (commands, received) = mpsc::unbounded_channel();
         let heard = Arc::clone(&events);
-        let shared = Shared {
-            registry: Mutex::default(),
-            tickets: Mutex::default(),
-            view: Mutex::default(),
-            image: Mutex::default(),
-            generation: 2,
-            versions: Options::default().versions,
-        };
+        let shared = Arc::new(Shared::new(2, Default::default()));
+        let sink = Arc::new(move |event| heard.lock().unwrap().push(event));
         let running = Running {
-            options: Options::default(),
-            sink: Arc::new(move |event| heard.lock().unwrap().push(event)),
-            shared: Arc::new(shared),
-            commands,
-            questioner: mpsc::unbounded_channel().0,
-            restart: Restart::default(),
-            successor: Successor::new(old),
-            readiness: None,
-            reader: None,
-            elder: None,
-            elder_hello: None,
-            bound: None,
-            stale: None,
-            server: None,
-            lost_socket: None,
-            unanswered: Default::default(),
             manager: Manager { notifier: Notifier::new(Some(path)), reload: true, ..Manager::default() },
-            store: Default::default(),
-            pid_file: None,
-            attempt: None,
-            asker: Asker::Nobody,
-            begun: Instant::now(),
-            attempts: 0,
-            deadline: None,
-            statuses: HashMap::new(),
-            last_status: 0,
-            draining: None,
-            undone: None,
-            told_to_end: false,
+            ..Running::new(Options::default(), sink, shared, commands, mpsc::unbounded_channel().0, old)
         };
         Told { running, events, manager, _directory: directory, _commands: received }
     }
