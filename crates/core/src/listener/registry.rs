@@ -1,11 +1,13 @@
 //! All listeners of this generation, inherited or bound, and which of them the application has claimed.
 
+mod held;
+
 use super::bind::bind_with_file;
-use super::{Address, FileId, Listener, Request, Source, default_name, fd_name, socket_file};
+use super::{Address, FileId, Listener, Request, Source, default_name};
 use crate::{Code, Failure};
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
-use std::{io, path};
+use held::{Held, SocketFile};
+use std::io;
+use std::os::fd::OwnedFd;
 
 /// Every listener of this generation. One owner, on one thread.
 #[derive(Debug, Default)]
@@ -48,22 +50,6 @@ pub struct Shared {
     pub file: Option<FileId>,
     /// A copy of the socket.
     pub fd: OwnedFd,
-}
-
-#[derive(Debug)]
-struct Held {
-    listener: Listener,
-    claimed: bool,
-    file: Option<SocketFile>,
-    /// The service manager has a copy, which outlives us.
-    stored: bool,
-}
-
-/// A socket file that is ours to remove.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    file: FileId,
 }
 
 impl Registry {
@@ -251,53 +237,7 @@ impl Registry {
     }
 
     fn unlink_left_behind(&mut self) {
-        for SocketFile { path, file } in self.left_behind.drain(..) {
-            socket_file::unlink(&path, file);
-        }
-    }
-}
-
-impl Held {
-    fn new(listener: Listener, claimed: bool) -> Self {
-        let ours = listener.source != Source::ServiceManager;
-        let path = listener.address.file().and_then(|path| path::absolute(path).ok());
-        let file = match (path, listener.file) {
-            (Some(path), Some(file)) if ours => Some(SocketFile { path, file }),
-            _ => None,
-        };
-        Held { listener, claimed, file, stored: false }
-    }
-
-    /// A copy for the runtime, which expects it non-blocking, with the permissions now asked for.
-    fn give(&self, request: &Request) -> Result<OwnedFd, Failure> {
-        let fd = self.listener.fd.try_clone().map_err(|error| Failure::system("dup", &error))?;
-        rustix::io::ioctl_fionbio(&fd, true).map_err(|error| Failure::system("listen", &error.into()))?;
-        if let (Some(SocketFile { path, file }), Some(mode)) = (&self.file, request.mode) {
-            socket_file::set_mode(path, *file, mode).map_err(|error| Failure::system("chmod", &error))?;
-        }
-        Ok(fd)
-    }
-
-    /// Removes the socket file first: as long as the socket is open, no other file can have its inode number.
-    fn close(self) {
-        if let Some(SocketFile { path, file }) = &self.file {
-            socket_file::unlink(path, *file);
-        }
-    }
-}
-
-impl Listener {
-    fn is_named(&self, name: &str) -> bool {
-        self.name == name || (self.source == Source::ServiceManager && self.name == fd_name(name))
-    }
-
-    fn share(&self) -> io::Result<Shared> {
-        let source = match self.source {
-            Source::Bound | Source::Generation => Source::Generation,
-            Source::ServiceManager => Source::ServiceManager,
-        };
-        let fd = self.fd.as_fd().try_clone_to_owned()?;
-        Ok(Shared { name: self.name.clone(), address: self.address.clone(), source, file: self.file, fd })
+        self.left_behind.drain(..).for_each(|file| file.unlink());
     }
 }
 
