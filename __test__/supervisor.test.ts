@@ -67,6 +67,14 @@ describe('the first restart would end', () => {
     expect(nameIn([[1, 'bun', ['bun', 'run', 'start']]])).toBe('pid 1')
   })
 
+  it.each([[['--run', 'start']], [['--run=start']], [['--env-file', '.env', '--run', 'start', '--', '--port=80']]])(
+    'a container whose first process is node %j',
+    (args) => {
+      const first = [1, 'MainThread', ['/usr/bin/node', ...args]] satisfies Ancestors[number]
+      expect(nameIn([npmStart[0]!, first], { NODE_RUN_SCRIPT_NAME: 'start' })).toBe('pid 1')
+    },
+  )
+
   it('a systemd service without notifications', () => {
     expect(nameIn([[1, 'systemd']], { SYSTEMD_EXEC_PID: '100', INVOCATION_ID: 'a' })).toBe('systemd')
     expect(nameIn([...npmStart, [1, 'systemd']], { SYSTEMD_EXEC_PID: '20' })).toBe('systemd')
@@ -164,6 +172,8 @@ describe('a restart is fine', () => {
 
   it('under a program with plans of its own', () => {
     expect(nameIn([[1, 'node', ['node', 'manager.js']]])).toBeNull()
+    expect(nameIn([[1, 'node', ['node', 'manager.js', '--run', 'start']]])).toBeNull()
+    expect(nameIn([[1, 'node', ['node', 'manager.js']]], { NODE_RUN_SCRIPT_NAME: 'start' })).toBeNull()
     expect(
       nameIn([
         [30, 'node', ['node', '/app/node_modules/vitest/dist/workers/forks.js']],

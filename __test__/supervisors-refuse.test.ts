@@ -13,6 +13,8 @@ import { install, names, needsItsUser, Supervised, said } from './support/superv
 /** What a container runtime does: whatever runs in it ends with its first process. */
 const CONTAINER = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child=SIGTERM']
 const node = [process.execPath, 'server.mjs']
+/** Node has it from 22 on. */
+const nodeRun = Number.parseInt(process.versions.node, 10) >= 22
 
 /** What a container runs first, and what the refusal says of it. */
 const fronts = [
@@ -26,6 +28,7 @@ const fronts = [
   ['podman-init', ['./podman-init', '--', ...node], 'podman-init'],
   ['a shell', ['sh', '-c', `${node.join(' ')}; exit $?`], 'pid 1'],
   ['npm start', ['npm', 'start'], 'pid 1'],
+  ...(nodeRun ? ([['node --run start', [process.execPath, '--run', 'start'], 'pid 1']] as const) : []),
 ] as const
 
 function contained(command: readonly string[], env: NodeJS.ProcessEnv = {}): Service {

@@ -122,7 +122,17 @@ function isWrapper(world: SupervisorWorld, { pid, name }: Process): boolean {
   if (WRAPPER_TITLE.test(name)) return true
   const [program = '', ...args] = readCommandLine(world, pid)
   if (SHELL.test(name)) return args.some((arg) => !arg.startsWith('-') || /^-[a-z]*c$/.test(arg))
-  return RUNTIME.test(program) && (args[0] === 'run' || WRAPPER_SCRIPT.test(args[0] ?? ''))
+  if (!RUNTIME.test(program)) return false
+  return args[0] === 'run' || WRAPPER_SCRIPT.test(args[0] ?? '') || isNodeRun(world, args)
+}
+
+/** Whether these are the arguments of the `node --run` that tells all below it which script of package.json it runs. */
+function isNodeRun({ env }: SupervisorWorld, args: string[]): boolean {
+  const { NODE_RUN_SCRIPT_NAME: script } = env
+  return (
+    script !== undefined &&
+    args.some((arg, i) => arg === `--run=${script}` || (arg === '--run' && args[i + 1] === script))
+  )
 }
 
 function readCommandLine(world: SupervisorWorld, pid: number): string[] {
