@@ -2,7 +2,7 @@
  * The command, directory and environment of the next generation: this process again, as it was started (see `origin`),
  * in the environment as it is now. Whatever cannot be repeated is refused here, before anything is started.
  */
-import { accessSync, constants, statSync } from 'node:fs'
+import { accessSync, constants, type Stats, statSync } from 'node:fs'
 import { delimiter, resolve } from 'node:path'
 import { ShellflipError, unsupported } from './errors'
 import { watchdogInterval } from './manager'
@@ -19,7 +19,7 @@ export interface CommandOptions {
 
 /** What the addon starts. */
 export interface Launch {
-  /** An absolute path. */
+  /** An absolute path; or a name that the launcher is to look for in PATH. */
   file: string
   /** All of them: args[0] is the program's name. */
   args: string[]
@@ -142,14 +142,16 @@ function directoryFor(command: ServiceCommand | undefined, start: Origin): strin
   }
   const cwd = resolve(start.directory ?? '/', command?.cwd ?? '')
   const what = command?.cwd === undefined ? 'working directory' : 'directory of the option command.cwd'
-  if (!mustExist(cwd, what).isDirectory()) throw missing(`the ${what} is not a directory: ${cwd}`)
+  if (mustExist(cwd, what)?.isDirectory() === false) throw missing(`the ${what} is not a directory: ${cwd}`)
   return cwd
 }
 
-function mustExist(path: string, what: string) {
+/** Null if it cannot be told. */
+function mustExist(path: string, what: string): Stats | null {
   try {
     return statSync(path)
   } catch (error) {
+    if (isHidden(error)) return null
     const reason = (error as NodeJS.ErrnoException).code
     throw missing(
       `the ${what} ${path} cannot be found (${reason}): put it back, or start the service anew from where it is now`,
@@ -167,12 +169,18 @@ function findProgram(program: string, cwd: string, path: string | undefined, rem
       accessSync(file, constants.X_OK)
       if (statSync(file).isFile()) return file
     } catch (error) {
+      if (isHidden(error)) return program.includes('/') ? file : program
       reason = error
     }
   }
   const where = program.includes('/') ? resolve(cwd, program) : `${program}, looked for in PATH (${path ?? 'not set'}),`
   const why = (reason as NodeJS.ErrnoException | undefined)?.code ?? 'not a file'
   throw missing(`the program ${where} cannot be run (${why}): put it back, or ${remedy} the option command`, reason)
+}
+
+/** By Node's permission model, which the launcher does not know: that will find the file, or say what is missing. */
+function isHidden(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ERR_ACCESS_DENIED'
 }
 
 function missing(message: string, cause?: unknown): ShellflipError {
