@@ -4,9 +4,11 @@
  */
 import { accessSync, constants, type Stats, statSync } from 'node:fs'
 import { delimiter, resolve } from 'node:path'
+import { readFromFiles } from './env-file'
 import { ShellflipError, unsupported } from './errors'
 import { watchdogInterval } from './manager'
 import { isCode, type Origin, origin } from './origin'
+import { recorded } from './recorded'
 import { SUPERVISED_VARIABLE } from './supervised'
 import { detectSupervisor } from './supervisor'
 import type { ServiceCommand } from './types'
@@ -46,6 +48,9 @@ const OF_THIS_PROCESS = new Set([
   'LISTEN_FDS',
   'LISTEN_FDNAMES',
 ])
+
+/** Of the files as they are near the start. Bun and Deno have such files, too, and read more than those. */
+const fromFiles = origin.runtime === 'node' ? readFromFiles(recorded) : new Map<string, string>()
 
 /**
  * The command that starts the next generation. Throws UNSUPPORTED where this process cannot be started again, and
@@ -187,7 +192,7 @@ function missing(message: string, cause?: unknown): ShellflipError {
   return new ShellflipError('ERR_SHELLFLIP_SPAWN_FAILED', message, { phase: 'starting', cause })
 }
 
-function environmentFor({ environment = {} }: CommandOptions, cwd: string): Map<string, string> {
+function environmentFor({ command, environment = {} }: CommandOptions, cwd: string): Map<string, string> {
   const result = new Map<string, string>()
   for (const [key, value] of Object.entries(process.env)) if (value !== undefined) result.set(key, value)
   // It is what leads the next generation through the symlink again, also where the application has removed it.
@@ -196,6 +201,9 @@ function environmentFor({ environment = {} }: CommandOptions, cwd: string): Map<
     const words = result.get(name)?.split(' ')
     if (words !== undefined) result.set(name, words.map((word, i) => debuggerElsewhere(word, words[i - 1])).join(' '))
   }
+  // Another command may read no files, and what the application has set since is its own.
+  const readAgain = command === undefined ? fromFiles : []
+  for (const [name, value] of readAgain) if (result.get(name) === value) result.delete(name)
   for (const [key, value] of Object.entries(environment)) {
     if (value === undefined) result.delete(key)
     else result.set(key, value)

@@ -74,7 +74,10 @@ export interface ServiceOptions<State = unknown> {
   handover?: () => State | Promise<State>
   /** The same as a stream of raw bytes. Not together with `handover`. */
   lifecycle?: LifecycleHandler
-  /** Changes to the next generation's environment; undefined removes a variable. */
+  /**
+   * Changes to the next generation's environment, which is this process's as it is then, but for what `node --env-file`
+   * read: that is read again. Undefined removes a variable.
+   */
   environment?: Record<string, string | undefined>
   /** The next generation's program. Default: this process again, through symlinks as first given. */
   command?: ServiceCommand
