@@ -65,6 +65,17 @@ it.each([
   expect(second).toEqual(first)
 })
 
+it.each([[[]], [['main.js', '--flag']]])('a snapshot of a program with %j starts again', async (args) => {
+  const blob = join(folder, 'program.blob')
+  const main = `const { createRequire } = require('node:module')
+    require('node:v8').startupSnapshot.setDeserializeMainFunction(() => createRequire('${fixture}')('${fixture}'))`
+  writeFileSync(join(folder, 'snapshot.js'), main)
+  await run(process.execPath, ['--snapshot-blob', blob, '--build-snapshot', join(folder, 'snapshot.js')])
+  const first = await start(['--snapshot-blob', blob, ...args])
+  expect(first.argv.slice(1)).toEqual(args)
+  expect(await startAgain(first)).toEqual(first)
+})
+
 it('a script from standard input is refused', async () => {
   expect((await start([], { stdin: code })).again).toMatchObject({ code: 'ERR_SHELLFLIP_UNSUPPORTED' })
   expect((await start(['-', 'a'], { stdin: code })).again).toMatchObject({ code: 'ERR_SHELLFLIP_UNSUPPORTED' })

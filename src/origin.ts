@@ -34,9 +34,9 @@ function originOf(start: Recorded): Origin {
   }
 }
 
-/** Whether the code is among the runtime's own arguments: `-e`, `-p`. */
+/** Whether the code is among the runtime's own arguments: `-e`, `-p`, or a snapshot of a program that was loaded before. */
 export function isCode(execArgv: readonly string[]): boolean {
-  return execArgv.some((arg) => /^(-e|-p|-pe|--eval|--print)$|^--(eval|print)=/.test(arg))
+  return execArgv.some((arg) => /^(-e|-p|-pe|--eval|--print|--snapshot-blob)$|^--(eval|print|snapshot-blob)=/.test(arg))
 }
 
 function isSingle(runtime: Origin['runtime'], path: string | undefined): boolean {
