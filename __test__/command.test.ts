@@ -66,6 +66,21 @@ describe('the arguments', () => {
     expect(argumentsOf({ runtime: 'bun', single: true, argv, script: null })).toEqual(['x'])
   })
 
+  it('of a single executable have the options of Node that its program does not see', () => {
+    const argv = ['/app', '/app', 'a', 'b']
+    const single = { single: true, argv, script: null }
+    const commandLine = ['/app', 'a', '--node-options=--title=x --inspect=9229', 'b']
+    expect(argumentsOf({ ...single, commandLine })).toEqual(['--node-options=--title=x --inspect=0', 'a', 'b'])
+    // One that was built without them has the program's own arguments only.
+    const seen = { ...single, argv: [...argv, '--node-options=c'] }
+    expect(argumentsOf({ ...seen, commandLine: ['/app', 'a', 'b', '--node-options=c'] })).toEqual([
+      'a',
+      'b',
+      '--node-options=c',
+    ])
+    expect(argumentsOf({ ...single, commandLine: ['a title'] })).toEqual(['a', 'b'])
+  })
+
   it('of Deno are those that the kernel knows', () => {
     const commandLine = ['deno', 'run', '-A', '--inspect=127.0.0.1:9229', 'server.ts', 'a b', '']
     const argv = ['/usr/bin/deno', '/srv/app/server.ts', 'a b', '']

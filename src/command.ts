@@ -117,9 +117,19 @@ function argumentsAgain(start: Origin): string[] {
 
 /** What is the runtime's, not the program's. Deno hides it (execArgv is empty): all but the program's own. */
 function runtimeArguments({ runtime, argv, execArgv, commandLine, single }: Origin): readonly string[] {
-  if (single) return []
+  if (single) return runtime === 'node' ? optionsOfSingle(commandLine.slice(1), argv.slice(2)) : []
   if (runtime !== 'deno') return execArgv
   return commandLine.slice(1, commandLine.length - argv.slice(2).length)
+}
+
+const NODE_OPTIONS = '--node-options='
+
+/** Single executables may be built to take such arguments (`execArgvExtension`), which their program does not see. */
+function optionsOfSingle(given: readonly string[], seen: readonly string[]): string[] {
+  const isOption = (arg: string): boolean => arg.startsWith(NODE_OPTIONS)
+  const rest = given.filter((arg) => !isOption(arg))
+  if (rest.length !== seen.length || rest.some((arg, i) => arg !== seen[i])) return []
+  return given.filter(isOption).map((arg) => NODE_OPTIONS + debuggersElsewhere(arg.slice(NODE_OPTIONS.length)))
 }
 
 /**
@@ -132,6 +142,12 @@ function debuggerElsewhere(arg: string, before?: string): string {
   if (name === undefined) return arg
   if (name.endsWith('port')) return value === undefined ? arg : `--${name}=${withoutPort(value)}`
   return `--inspect=${withoutPort(value ?? '')}`
+}
+
+/** The same of a text such as that of NODE_OPTIONS. */
+function debuggersElsewhere(options: string): string {
+  const words = options.split(' ')
+  return words.map((word, i) => debuggerElsewhere(word, words[i - 1])).join(' ')
 }
 
 /** `9229`, `host:9229`, `host`; Bun's may end with a path. */
@@ -198,8 +214,8 @@ function environmentFor({ command, environment = {} }: CommandOptions, cwd: stri
   // It is what leads the next generation through the symlink again, also where the application has removed it.
   result.set('PWD', cwd)
   for (const name of ['NODE_OPTIONS', 'BUN_OPTIONS']) {
-    const words = result.get(name)?.split(' ')
-    if (words !== undefined) result.set(name, words.map((word, i) => debuggerElsewhere(word, words[i - 1])).join(' '))
+    const options = result.get(name)
+    if (options !== undefined) result.set(name, debuggersElsewhere(options))
   }
   // Another command may read no files, and what the application has set since is its own.
   const readAgain = command === undefined ? fromFiles : []
