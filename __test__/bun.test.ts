@@ -175,7 +175,9 @@ it('where Bun cannot be looked into, http and net are adopted late; https, dgram
   await service.end(restarted.pid)
 })
 
-it('servers of net, tls, http, https and http2, over TCP and unix sockets, are handed on', expectEveryServer)
+it('servers of net, tls, http, https and http2, over TCP and unix sockets, are handed on', async () => {
+  await expectEveryServer()
+})
 
 it('starts again with the same arguments and the environment as it was edited', async () => {
   await expectStartsAgain()

@@ -28,7 +28,9 @@ it('no client notices restarts under load: node:http', { timeout: 180_000 }, asy
   }
 })
 
-it('servers of net, tls, http, https and http2, over TCP and unix sockets, are handed on', expectEveryServer)
+it('servers of net, tls, http, https and http2, over TCP and unix sockets, are handed on', async () => {
+  await expectEveryServer()
+})
 
 it('starts again with the same flags and arguments, and the environment as it was edited', async () => {
   await expectStartsAgain({ execArgv: ['--no-prompt'] })

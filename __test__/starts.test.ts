@@ -3,13 +3,19 @@ import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { temporaryDirectory } from './support/directory'
+import { expectEveryServer } from './support/every-server'
 import { descriptors, until } from './support/processes'
 import { root } from './support/run'
 import { start } from './support/spawn'
 
 const TRICKY = ['two words', `'"$HOME"'`, 'ünï©ode ☃', '', '--flag=a b']
 const fixture = (name: string) => join(root, '__test__/fixtures', name)
+
+/** What says whether Node reads TypeScript by itself, as it does from 22.18 on; its types are those of Node 20. */
+const { typescript = false } = process.features as { typescript?: string | false }
+const stripped: [string, string, string[]][] = typescript ? [['TypeScript by itself', 'typescript.mts', []]] : []
 
 it.each([
   ['a script', 'prints-its-start.mjs', ['--no-deprecation', '--stack-trace-limit=20']],
@@ -18,6 +24,7 @@ it.each([
     'typescript.mts',
     ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href],
   ],
+  ...stripped,
   ['node -e', null, ['-e', `import(${JSON.stringify(pathToFileURL(fixture('prints-its-start.mjs')).href)})`]],
 ])(
   '%s starts again with the same arguments, title and directory, and the changed environment',
@@ -37,6 +44,40 @@ it.each([
     }
   },
 )
+
+describe.runIf('execve' in process)('a program that replaces itself by another (process.execve)', () => {
+  it('is replaced once: what it has become is what starts again', async () => {
+    const service = start('replaces-itself.mjs', { args: [fixture('prints-its-start.mjs'), 'a b'] })
+    expect(await service.event('started')).toMatchObject({ generation: 1, args: ['a b'] })
+    await service.event('ready')
+    const { pid } = await service.restart()
+    expect(await service.event('started')).toMatchObject({ pid, generation: 2, args: ['a b'] })
+    await service.end(pid)
+  })
+
+  it('cannot be a new generation, since Node keeps nothing open that was handed over: the restart fails', async () => {
+    const directory = temporaryDirectory()
+    const program = join(directory, 'program')
+    const node = `'${process.execPath}' '${fixture('replaces-itself.mjs')}'`
+    writeFileSync(program, `#!/bin/sh\nshift\nexec ${node} "$@"\n`, { mode: 0o755 })
+    const service = start('starts-a-program.mjs', { directory, env: { PROGRAM: program } })
+    await service.event('ready')
+    const { code, stderr } = await service.cli('restart')
+    expect(code).toBe(1)
+    expect(stderr).toContain('not restarted, the service goes on')
+    expect(JSON.parse((await service.cli('status', ['--json'])).stdout)).toMatchObject({
+      generation: 1,
+      phase: 'ready',
+    })
+    await service.end(service.pid)
+  })
+})
+
+it('servers of every kind are handed on without a warning of Node’s, deprecations to come included', async () => {
+  const printed = await expectEveryServer(['--pending-deprecation', '--throw-deprecation', '--trace-warnings'])
+  const others = printed.split('\n').filter((line) => !/^(\{.*\})?$/.test(line))
+  expect(others).toEqual([])
+})
 
 it('a release switched by a symlink: the new one runs its code', async () => {
   const service = start('serves.mjs')

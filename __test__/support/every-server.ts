@@ -9,13 +9,16 @@ import { certificate } from './load/certificate.mjs'
 import { RawClient } from './raw-client'
 import { start } from './spawn'
 
-/** Asserts that net, tls, http, https and http2 servers answer at the same place from generation to generation. */
-export async function expectEveryServer(): Promise<void> {
+/**
+ * Asserts that net, tls, http, https and http2 servers answer at the same place from generation to generation. `execArgv` is
+ * the runtime's; resolves with all that the service has printed.
+ */
+export async function expectEveryServer(execArgv: string[] = []): Promise<string> {
   const { key, cert } = certificate()
   const directory = temporaryDirectory()
   writeFileSync(join(directory, 'key.pem'), key)
   writeFileSync(join(directory, 'cert.pem'), cert)
-  const service = start('every-server.mjs', { directory })
+  const service = start('every-server.mjs', { directory, execArgv })
   const first = await service.event('ready')
   const ports = first.ports as Record<'net' | 'tls' | 'http' | 'https' | 'http2' | 'h2c', number>
   const secure = { ca: cert, servername: 'localhost' }
@@ -46,6 +49,7 @@ export async function expectEveryServer(): Promise<void> {
   expect(await service.event('drained')).toMatchObject({ generation: 1, cut: 0 })
   expect(await service.firstExit).toEqual({ code: 0, signal: null })
   await service.end(pid)
+  return service.output.text()
 }
 
 async function overHttp2(url: string, options?: object): Promise<string> {
