@@ -3,8 +3,9 @@
  * given: half a file, as a full disk leaves it, kills the process by SIGBUS later, and one for another processor is
  * "not found".
  */
-import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { isThere } from './there'
 
 /**
  * Why one of these addons should not be loaded, naming its file; null if nothing is wrong with them.
@@ -23,7 +24,7 @@ export function addonDamage(paths: readonly string[]): string | null {
 export function addonPaths(): string[] {
   const { platform, arch } = process
   const names = (platform === 'linux' ? ['-gnu', '-musl'] : ['']).map((libc) => `${platform}-${arch}${libc}`)
-  const near = names.flatMap((name) => nearby(name).find((path) => existsSync(path)) ?? [])
+  const near = names.flatMap((name) => nearby(name).find(isThere) ?? [])
   if (near.length > 0) return near
   // Node's own search takes a millisecond if it is in vain.
   return names.flatMap((name) => {

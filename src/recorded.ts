@@ -3,9 +3,10 @@
  * application changes directory, its title or its arguments, and before a deploy moves a symlink. What follows from it is
  * in `origin`, which is loaded when it is wanted.
  */
-import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { readFileSync, realpathSync } from 'node:fs'
 import { delimiter, resolve, sep } from 'node:path'
 import { native } from './native'
+import { isThere } from './there'
 
 /** What is recorded. */
 export interface Recorded {
@@ -40,7 +41,7 @@ function record(): Recorded {
     cwd,
     directory,
     program: programAsGiven(directory),
-    scriptFound: script !== undefined && existsSync(script),
+    scriptFound: script !== undefined && isThere(script),
     // Whatever a watched program starts inherits the variable, but not the channel to the watcher.
     watched: env.WATCH_REPORT_DEPENDENCIES !== undefined && process.send !== undefined,
   }
@@ -74,15 +75,12 @@ function programAsGiven(directory: string | null): string {
     // What is absolute is joined by hand: every import waits for this.
     const path = folder.startsWith('/') ? `${folder}/${argv0}` : resolve(directory, folder, argv0)
     // The first one there is the one that was called, or it is not known.
-    if (existsSync(path)) return namesTheSame(path, execPath) ? resolve(path) : execPath
+    if (isThere(path)) return namesTheSame(path, execPath) ? resolve(path) : execPath
   }
   return execPath
 }
 
-/**
- * Whether that is a name of the file or directory whose physical path is `physical`. By the path, since the first `stat`
- * of a process takes Node 0.15 ms.
- */
+/** Whether that is a name of the file or directory whose physical path is `physical`. */
 function namesTheSame(path: string | undefined, physical: string | null): path is string {
   if (!path?.startsWith('/') || physical === null) return false
   if (path === physical) return true
