@@ -2,4 +2,6 @@
 import { it } from 'vitest'
 import { expectEveryServer } from './support/every-server'
 
-it('servers of net, tls, http, https and http2, over TCP and unix sockets, are handed on', expectEveryServer)
+it('servers of net, tls, http, https and http2, over TCP and unix sockets, are handed on', async () => {
+  await expectEveryServer()
+})
