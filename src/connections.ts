@@ -1,11 +1,12 @@
 /**
- * The connections of one server. It costs two listeners and a set entry per connection and nothing per request: what is
- * in flight is counted by looking, when somebody asks.
+ * The connections of one server. It costs two listeners and a slot per connection and nothing per request: what is in
+ * flight is counted by looking, when somebody asks.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { Server, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { Slots } from './slots'
 
 /** What Node's HTTP server keeps on a socket. */
 export interface HttpSocket extends Socket {
@@ -19,10 +20,10 @@ const known = new WeakMap<Server, Connections>()
 
 export class Connections {
   /** The connections as accepted. For TLS that is the transport, whose end is also the end of what runs over it. */
-  readonly sockets = new Set<Socket>()
+  readonly sockets = new Slots<Socket>()
   /** TLS sockets, once their handshake is done. */
-  readonly secure = new Set<TLSSocket>()
-  readonly sessions = new Set<ServerHttp2Session>()
+  readonly secure = new Slots<TLSSocket>()
+  readonly sessions = new Slots<ServerHttp2Session>()
   /** Set by the drain, which wants to see what is still arriving. */
   onSocket: ((socket: Socket) => void) | null = null
   onSession: ((session: ServerHttp2Session) => void) | null = null
@@ -39,32 +40,24 @@ export class Connections {
 
   private constructor(readonly server: Server) {
     const { sockets, secure, sessions } = this
-    const connections = this
-    function gone(this: Socket): void {
-      sockets.delete(this)
-      if (sockets.size === 0) connections.onEmpty?.()
-    }
-    function secureGone(this: TLSSocket): void {
-      secure.delete(this)
-    }
-    function sessionGone(this: ServerHttp2Session): void {
-      sessions.delete(this)
-    }
     server.on('connection', (socket: Socket) => {
       if (socket.destroyed) return
-      sockets.add(socket)
-      socket.on('close', gone)
+      const at = sockets.add(socket)
+      socket.on('close', () => {
+        sockets.remove(socket, at)
+        if (sockets.size === 0) this.onEmpty?.()
+      })
       this.onSocket?.(socket)
     })
     server.on('secureConnection', (socket: TLSSocket) => {
       if (socket.destroyed) return
-      secure.add(socket)
-      socket.on('close', secureGone)
+      const at = secure.add(socket)
+      socket.on('close', () => secure.remove(socket, at))
       this.onSocket?.(socket)
     })
     server.on('session', (session: ServerHttp2Session) => {
-      sessions.add(session)
-      session.on('close', sessionGone)
+      const at = sessions.add(session)
+      session.on('close', () => sessions.remove(session, at))
       this.onSession?.(session)
     })
   }
@@ -73,7 +66,8 @@ export class Connections {
   *http(): Generator<HttpSocket> {
     yield* this.sockets
     // Bun knows no transport beside the TLS socket.
-    for (const socket of this.secure) if (!this.sockets.has(socket)) yield socket
+    const transports = new Set<Socket>(this.sockets)
+    for (const socket of this.secure) if (!transports.has(socket)) yield socket
   }
 
   /** Requests being handled: HTTP/1 by connection (of pipelined ones the first counts), HTTP/2 by stream. */
