@@ -11,6 +11,7 @@ import { temporaryDirectory } from './support/directory'
 import { answers, listenersOf, portOf } from './support/listeners'
 import { certificate as makeCertificate } from './support/load/certificate.mjs'
 import { RawClient } from './support/raw-client'
+import { node, root } from './support/run'
 import { stubEngine } from './support/stub-engine'
 
 const certificate = makeCertificate()
@@ -103,6 +104,15 @@ describe('listen with an engine', () => {
     await once(server, 'close')
     await listeners.listen(server, { name: 'web' })
     expect(listeners.names()).toHaveLength(1)
+  })
+
+  it('leaves a server the fast object that it was, which every request reads', async () => {
+    const fixture = join(root, '__test__/fixtures/fast-server.mjs')
+    const { code, stdout, stderr } = await node(['--allow-natives-syntax', fixture])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout.trim().split('\n')).toEqual(
+      ['net', 'http', 'http2'].flatMap((name) => [`${name} once: fast`, `${name} twice: fast`]),
+    )
   })
 
   it('stops accepting without touching connections, and without giving the port back', async () => {
