@@ -8,11 +8,11 @@ import { compare } from './throughput.mjs'
 export async function measure({ rounds }) {
   const runtime = bun()
   return [
-    await compare({ what: 'requests per second under Bun, node:http', rounds, runtime }),
-    await compare({
+    ...(await compare({ what: 'requests per second under Bun, node:http', rounds, runtime })),
+    ...(await compare({
       ...{ what: 'requests per second under Bun, Bun.serve', rounds, runtime },
       ...{ service: 'bun-service', plain: 'bun-plain' },
-    }),
+    })),
   ]
 }
 

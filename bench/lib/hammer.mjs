@@ -2,6 +2,7 @@
 // of a known length are counted by their bytes, not read.
 import { once } from 'node:events'
 import net from 'node:net'
+import { processorMs } from './processor.mjs'
 
 const CONNECTIONS = 32
 const REQUEST = Buffer.from('GET / HTTP/1.1\r\nhost: localhost\r\n\r\n')
@@ -26,26 +27,73 @@ async function answerLength(port) {
   return text.length
 }
 
-/** @param {number} port @param {number} durationMs @returns {Promise<number>} requests per second */
-export async function hammer(port, durationMs) {
-  const length = await answerLength(port)
-  const sockets = await Promise.all(Array.from({ length: CONNECTIONS }, () => connected(port)))
-  let answered = 0
-  for (const socket of sockets) {
-    let due = length
-    socket.on('data', (bytes) => {
-      due -= bytes.length
-      if (due > 0) return
-      if (due < 0) throw new Error('an answer was longer than the first one')
-      answered++
-      due = length
+export class Hammer {
+  #sockets
+  #length
+  #pid
+
+  constructor(sockets, length, pid) {
+    this.#sockets = sockets
+    this.#length = length
+    this.#pid = pid
+  }
+
+  /** @param {import('../../__test__/support/load/program.mjs').Program} program */
+  static async at({ address, pid }) {
+    const port = Number(new URL(address).port)
+    const length = await answerLength(port)
+    const sockets = await Promise.all(Array.from({ length: CONNECTIONS }, () => connected(port)))
+    return new Hammer(sockets, length, pid)
+  }
+
+  /**
+   * Asks for so long, and waits for what is not answered by then, so that nothing of it falls into the next round.
+   * @param {number} durationMs
+   * @returns {Promise<{ perSecond: number, perProcessorSecond: number }>} requests, by the clock and by what the server
+   *   has used of its processors
+   */
+  async run(durationMs) {
+    const usedMs = processorMs(this.#pid)
+    const begun = performance.now()
+    let answered = 0
+    const asking = this.#sockets.map((socket) =>
+      this.#ask(socket, () => {
+        answered++
+        return performance.now() - begun < durationMs
+      }),
+    )
+    await Promise.all(asking)
+    const elapsedMs = performance.now() - begun
+    return {
+      perSecond: (answered / elapsedMs) * 1000,
+      perProcessorSecond: (answered / (processorMs(this.#pid) - usedMs)) * 1000,
+    }
+  }
+
+  close() {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  /** One request after the other, as long as `again` says so. */
+  #ask(socket, again) {
+    let due = this.#length
+    return new Promise((resolve, reject) => {
+      const stop = (error) => {
+        socket.off('data', onData).off('close', onClose)
+        if (error) reject(error)
+        else resolve()
+      }
+      const onClose = () => stop(new Error('the server closed a connection'))
+      const onData = (bytes) => {
+        due -= bytes.length
+        if (due > 0) return
+        if (due < 0) stop(new Error('an answer was longer than the first one'))
+        due = this.#length
+        if (again()) socket.write(REQUEST)
+        else stop()
+      }
+      socket.on('data', onData).on('close', onClose)
       socket.write(REQUEST)
     })
   }
-  const begun = performance.now()
-  for (const socket of sockets) socket.write(REQUEST)
-  await new Promise((resolve) => setTimeout(resolve, durationMs))
-  const elapsedMs = performance.now() - begun
-  for (const socket of sockets) socket.destroy()
-  return (answered / elapsedMs) * 1000
 }
