@@ -16,10 +16,10 @@ import { fromNative } from './failures'
 import { joinDrain, leaveDrain, listenByNode, listensByNode } from './inert'
 import { isV4Only, needsLookup, requestFor, type Wanted, wantedByArguments, wantedByOptions } from './listen-options'
 import { alreadyListening, closedMeanwhile, closeOnAbort, closeQuietly, nameOf, outcome } from './listen-outcome'
-import { trace } from './logger'
 import type { Engine } from './native'
 import { cannotAdopt, notAServer } from './refusals'
 import { isServer } from './runtime'
+import { inheritTickets, type TicketKeys, ticketKeysOf } from './tickets'
 import type { ListeningServer } from './types'
 
 export interface ListenersDeps {
@@ -162,18 +162,8 @@ export class Listeners {
   }
 
   /** Session ticket keys of the TLS servers, for the next generation to resume their sessions. */
-  ticketKeys(): { name: string; keys: Buffer }[] {
-    const keys: { name: string; keys: Buffer }[] = []
-    for (const { name, server } of this.#entries) {
-      if (!(server instanceof TlsServer)) continue
-      try {
-        keys.push({ name, keys: server.getTicketKeys() })
-      } catch (error) {
-        // Bun has the method, which throws: its clients make new sessions.
-        trace('no ticket keys of %s: %s', name, messageOf(error))
-      }
-    }
-    return keys
+  ticketKeys(): TicketKeys[] {
+    return ticketKeysOf(this.#entries)
   }
 
   counts(): { connections: number; inFlight: number } {
@@ -256,7 +246,7 @@ export class Listeners {
     let adopted: Adopted
     try {
       adopted = this.#adopt(server, claimed, wanted.backlog, forget)
-      if (adopted.listening && server instanceof TlsServer) this.#inheritTickets(server, name)
+      if (adopted.listening && server instanceof TlsServer) inheritTickets(server, name, this.#deps)
       if (adopted.listening && this.#accepting) adopted.start()
     } catch (error) {
       forget()
@@ -287,16 +277,6 @@ export class Listeners {
     this.#connections.add(Connections.of(server))
     const listen = this.#managed.get(server) ?? (server.listen as NodeListen)
     return adoptServer(server, listen, claimed, backlog, closed)
-  }
-
-  #inheritTickets(server: TlsServer, name: string): void {
-    const keys = this.#deps.engine?.ticketKeys(name)
-    if (keys == null) return
-    try {
-      server.setTicketKeys(keys)
-    } catch (error) {
-      this.#deps.warn(`listen: TLS sessions of the old generation cannot be resumed at ${name}: ${messageOf(error)}`)
-    }
   }
 
   async #openInert(server: ListeningServer, wanted: Wanted): Promise<AddressInfo | string> {
