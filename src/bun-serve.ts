@@ -12,7 +12,7 @@ import { closingHandlers, hasFixed, type Options } from './bun-closing'
 import { deferred } from './deferred'
 import type { DrainHow } from './drain'
 import { messageOf, ShellflipError } from './errors'
-import type { ForeignServer } from './listen'
+import type { ForeignServer } from './foreign'
 import { closeDescriptor, requireNative } from './native'
 import type { Watched } from './native/binding.cjs'
 

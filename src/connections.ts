@@ -70,12 +70,12 @@ export class Connections {
     for (const socket of this.secure) if (!transports.has(socket)) yield socket
   }
 
-  /** Requests being handled: HTTP/1 by connection (of pipelined ones the first counts), HTTP/2 by stream. */
-  inFlight(): number {
-    let count = 0
-    for (const socket of this.http()) if (socket._httpMessage != null) count++
-    for (const session of this.sessions) count += streams(session)
-    return count
+  /** In flight is what is being handled: HTTP/1 by connection (of pipelined requests the first counts), HTTP/2 by stream. */
+  counts(): { connections: number; inFlight: number } {
+    let inFlight = 0
+    for (const socket of this.http()) if (socket._httpMessage != null) inFlight++
+    for (const session of this.sessions) inFlight += streams(session)
+    return { connections: this.sockets.size, inFlight }
   }
 
   /** Destroys what is left and says how many connections that were. */

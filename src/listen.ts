@@ -2,22 +2,22 @@
  * Every listener of the service, from the claim to the end of its connections. Invariant: a listener that is in the
  * list is claimed from the engine by its name, and none accepts before `startAccepting` or after `stopAccepting`.
  */
-import cluster from 'node:cluster'
 import { Socket as DatagramSocket } from 'node:dgram'
-import { lookup } from 'node:dns/promises'
 import type { AddressInfo, Server } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
 import type { Claimed } from './address'
 import { type Adopted, adoptDatagram, adoptServer, refuseUsedDatagram } from './adopt'
 import { Connections } from './connections'
 import { type DrainHow, drainConnections } from './drain'
-import { invalidArgument, messageOf, ShellflipError, unsupported } from './errors'
+import { invalidArgument, messageOf } from './errors'
 import { fromNative } from './failures'
+import type { ForeignServer } from './foreign'
 import { joinDrain, leaveDrain, listenByNode, listensByNode } from './inert'
 import { isV4Only, needsLookup, requestFor, type Wanted, wantedByArguments, wantedByOptions } from './listen-options'
-import { alreadyListening, closedMeanwhile, closeOnAbort, closeQuietly, nameOf, outcome } from './listen-outcome'
+import { alreadyListening, closeOnAbort, closeQuietly, nameOf, outcome } from './listen-outcome'
+import { lookUp } from './lookup'
 import type { Engine } from './native'
-import { cannotAdopt, notAServer } from './refusals'
+import { cannotAdopt, isDraining, notAServer } from './refusals'
 import { isServer } from './runtime'
 import { inheritTickets, type TicketKeys, ticketKeysOf } from './tickets'
 import type { ListeningServer } from './types'
@@ -29,14 +29,6 @@ export interface ListenersDeps {
   /** Called each time a server listens, and not only the first. */
   onFirstListen(): void
   isDraining(): boolean
-}
-
-/** A server of the runtime's own kind (`Bun.serve`), which knows how it is adopted and drained. */
-export interface ForeignServer {
-  adopt(claimed: Claimed, closed: () => void): Adopted
-  /** Never rejects. */
-  drain(how: DrainHow): Promise<{ cut: number }>
-  counts(): { connections: number; inFlight: number }
 }
 
 type Listening = ListeningServer | ForeignServer
@@ -168,12 +160,8 @@ export class Listeners {
 
   counts(): { connections: number; inFlight: number } {
     const counts = { connections: 0, inFlight: 0 }
-    for (const connections of this.#connections) {
-      counts.connections += connections.sockets.size
-      counts.inFlight += connections.inFlight()
-    }
-    for (const foreign of this.#foreign) {
-      const { connections, inFlight } = foreign.counts()
+    for (const each of [...this.#connections, ...this.#foreign]) {
+      const { connections, inFlight } = each.counts()
       counts.connections += connections
       counts.inFlight += inFlight
     }
@@ -294,31 +282,17 @@ export class Listeners {
 
   async #lookup(server: ListeningServer, wanted: Wanted): Promise<Wanted> {
     this.#opening.add(server)
-    // Node counts calls of listen() and close(): by that it knows, too, that a lookup is no longer wanted.
-    const turns = server as { _listeningId?: number }
-    const turn = turns._listeningId
     try {
-      const family = server instanceof DatagramSocket ? (isV4Only(server) ? 4 : 6) : 0
-      const { address } = await lookup(wanted.host ?? '', { family })
-      if (turns._listeningId !== turn) throw closedMeanwhile()
-      return { ...wanted, host: address }
+      return await lookUp(server, wanted)
     } finally {
       this.#opening.delete(server)
     }
   }
 
   #refuse(server: Listening): void {
-    if (cluster.isWorker && this.#deps.engine !== null) {
-      throw unsupported(
-        'listen: in a cluster worker the primary owns the listeners. Run the service without cluster, or call shellflip() ' +
-          'with enabled: false in workers',
-      )
-    }
     const refusal = this.#deps.engine === null ? null : cannotAdopt(server)
     if (refusal !== null) throw refusal
-    if (this.#deps.isDraining()) {
-      throw new ShellflipError('ERR_SHELLFLIP_DRAINING', 'listen: the service is draining and takes no new listeners')
-    }
+    if (this.#deps.isDraining()) throw isDraining()
     if (this.#opening.has(server) || (isServer(server) && server.listening)) throw alreadyListening()
     if (server instanceof DatagramSocket) refuseUsedDatagram(server)
   }
