@@ -77,7 +77,7 @@ export class Conductor<State> {
     const { engine, logger } = this.#context
     // Without an engine nobody reports anything; this tells the compiler.
     if (engine === null || this.restarts === null) return
-    if (event.type !== 'trace' && event.type !== 'handoverWritten') trace('%j', event)
+    if (event.type !== 'trace' && event.type !== 'handoverRoom') trace('%j', event)
     switch (event.type) {
       case 'started':
         this.#isStarted = true
@@ -95,8 +95,8 @@ export class Conductor<State> {
       case 'handover':
         void this.restarts.sender.send(event.attempt)
         break
-      case 'handoverWritten':
-        this.restarts.sender.written(event.id, event.failure)
+      case 'handoverRoom':
+        this.restarts.sender.goOn()
         break
       case 'commit':
         this.readiness.commit()

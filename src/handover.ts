@@ -7,12 +7,15 @@ import { finished } from 'node:stream/promises'
 import { messageOf } from './errors'
 import { fromNative } from './failures'
 import { trace } from './logger'
-import type { Engine, NativeFailure } from './native'
+import type { Engine } from './native'
 import type { Settings } from './options'
 import { encodeState } from './state'
+import { Turn } from './turn'
 
-/** Bytes given to the pipe at once, and buffered before a writer is told to wait. */
-const PIECE_BYTES = 1024 * 1024
+/** Bytes that wait here before a writer is told to wait. */
+const BUFFERED_BYTES = 1024 * 1024
+/** Chunks are joined up to this: to copy small ones costs less than a call of the system for each. */
+const JOINED_BYTES = 16 * 1024
 
 /** What kind of handover these options make. */
 export function handoverKind(settings: Settings): 'value' | 'raw' | 'none' {
@@ -50,9 +53,9 @@ export class HandoverSender<State> {
     this.#engine.handoverDone(attempt, failure)
   }
 
-  /** The engine has dealt with one chunk. */
-  written(id: number, failure: NativeFailure | undefined): void {
-    this.#pipe?.settle(id, failure === undefined ? null : fromNative(failure))
+  /** The pipe was full, and takes bytes again. */
+  goOn(): void {
+    this.#pipe?.goOn()
   }
 
   /** The restart is over: a hook that still writes learns it from its stream. */
@@ -68,9 +71,7 @@ export class HandoverSender<State> {
       await lifecycle.sendToNewProcess?.(pipe)
       return
     }
-    for (const part of encode(await handover())) {
-      for (let at = 0; at < part.length; at += PIECE_BYTES) await pipe.put(part.subarray(at, at + PIECE_BYTES))
-    }
+    for (const part of encode(await handover())) await pipe.put(part)
   }
 }
 
@@ -84,50 +85,74 @@ function encode(value: unknown): Buffer[] {
   }
 }
 
-/** The handover pipe as a stream: a write is done when the kernel has taken it. */
+/**
+ * The handover pipe as a stream: a write is done when the kernel has taken it. It takes bytes straight from the buffer
+ * that it is given, in this thread, as many as the pipe holds; for room the engine waits.
+ */
 class HandoverPipe extends Writable {
-  static #ids = 0
-
   readonly #engine: Engine
-  #pending: { id: number; done: (error: Error | null) => void } | null = null
+  readonly #turn = new Turn()
+  /** What is left of a write, the next chunk last. */
+  #pending: { chunks: Buffer[]; done: (error: Error | null) => void } | null = null
 
   constructor(engine: Engine) {
-    super({ highWaterMark: PIECE_BYTES })
+    super({ highWaterMark: BUFFERED_BYTES })
     this.#engine = engine
     // A hook that does not listen must not end the process by it: the restart fails, and that is reported.
     this.on('error', () => {})
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error: Error | null) => void): void {
-    this.#send([chunk], done)
+    this.#begin([chunk], done)
   }
 
-  override _writev(chunks: { chunk: Buffer }[], done: (error: Error | null) => void): void {
-    this.#send(
-      chunks.map(({ chunk }) => chunk),
+  override _writev(written: { chunk: Buffer }[], done: (error: Error | null) => void): void {
+    this.#begin(
+      written.map(({ chunk }) => chunk),
       done,
     )
   }
 
-  #send(piece: Buffer[], done: (error: Error | null) => void): void {
-    HandoverPipe.#ids += 1
-    this.#pending = { id: HandoverPipe.#ids, done }
-    this.#engine.handoverWrite(HandoverPipe.#ids, piece)
+  #begin(chunks: Buffer[], done: (error: Error | null) => void): void {
+    this.#pending = { chunks: chunks.filter(({ length }) => length > 0).reverse(), done }
+    this.goOn()
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     // A write under way is not answered any more, but whoever awaits it must be.
-    const pending = this.#pending
-    this.#pending = null
-    pending?.done(error ?? new Error('the handover pipe was destroyed'))
+    this.#settle(error ?? new Error('the handover pipe was destroyed'))
     done(error)
   }
 
-  settle(id: number, error: Error | null): void {
+  /** There may be room for what is pending. */
+  goOn(): void {
     const pending = this.#pending
-    if (pending?.id !== id) return
+    if (pending === null) return
+    const { chunks } = pending
+    for (let bytes = next(chunks); bytes !== undefined; bytes = next(chunks)) {
+      const { left } = this.#turn
+      if (left === 0) {
+        chunks.push(bytes)
+        this.#turn.whenNext(() => this.goOn())
+        return
+      }
+      const taken = this.#engine.handoverWrite(bytes.length > left ? bytes.subarray(0, left) : bytes)
+      if (typeof taken === 'object') {
+        this.#settle(fromNative(taken))
+        return
+      }
+      if (taken < bytes.length) chunks.push(bytes.subarray(taken))
+      // 'handoverRoom' follows.
+      if (taken === 0) return
+      this.#turn.spend(taken)
+    }
+    this.#settle(null)
+  }
+
+  #settle(error: Error | null): void {
+    const pending = this.#pending
     this.#pending = null
-    pending.done(error)
+    pending?.done(error)
   }
 
   /** Writes and waits. */
@@ -136,4 +161,21 @@ class HandoverPipe extends Writable {
       this.write(chunk, (error) => (error ? reject(error) : resolve()))
     })
   }
+}
+
+/** Takes the next chunk off, or several small ones as one. */
+function next(chunks: Buffer[]): Buffer | undefined {
+  const first = chunks.pop()
+  if (first === undefined || first.length >= JOINED_BYTES) return first
+  const joined = [first]
+  let bytes = first.length
+  for (let chunk = chunks.pop(); chunk !== undefined; chunk = chunks.pop()) {
+    if (bytes + chunk.length > JOINED_BYTES) {
+      chunks.push(chunk)
+      break
+    }
+    joined.push(chunk)
+    bytes += chunk.length
+  }
+  return joined.length === 1 ? first : Buffer.concat(joined, bytes)
 }

@@ -38,8 +38,11 @@ export declare class Engine {
   launch(attempt: number, spec: NativeLaunch): NativeFailure | null
   /** The other answer to 'prepare'. A message that begins with `ERR_SHELLFLIP_X: ` keeps that code. */
   prepareFailed(attempt: number, message: string): void
-  /** Queues one piece of chunks for the handover pipe; 'handoverWritten' follows with that id. */
-  handoverWrite(id: number, piece: Array<Buffer>): void
+  /**
+   * Writes to the handover pipe: how many of these bytes, at least one, it has taken. 0: it is full, and
+   * 'handoverRoom' follows.
+   */
+  handoverWrite(bytes: Uint8Array): number | NativeFailure
   /** The handover is complete, or failed with that message. */
   handoverDone(attempt: number, failure?: string | undefined | null): void
   /** The answer to 'undo'. */
@@ -211,7 +214,7 @@ export type NativeEvent =
   | { type: 'prepare'; attempt: number; generation: number }
   | { type: 'restarting'; pid: number }
   | { type: 'handover'; attempt: number }
-  | { type: 'handoverWritten'; id: number; failure?: NativeFailure }
+  | { type: 'handoverRoom' }
   | { type: 'commit' }
   | { type: 'aborted'; message: string }
   | { type: 'adopted' }

@@ -7,7 +7,7 @@ use crate::convert::{
 use crate::event::NativeEvent;
 use crate::process::take_inheritance;
 use napi::Status;
-use napi::bindgen_prelude::{Buffer, Function};
+use napi::bindgen_prelude::{Buffer, Either, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use shellflip_core::Failure;
@@ -219,10 +219,14 @@ impl Engine {
         self.core.prepare_failed(attempt, message);
     }
 
-    /// Queues one piece of chunks for the handover pipe; 'handoverWritten' follows with that id.
+    /// Writes to the handover pipe: how many of these bytes, at least one, it has taken. 0: it is full, and
+    /// 'handoverRoom' follows.
     #[napi]
-    pub fn handover_write(&self, id: u32, piece: Vec<Buffer>) {
-        self.core.handover_write(id, piece.iter().map(|chunk| chunk.to_vec()).collect());
+    pub fn handover_write(&self, bytes: &[u8]) -> Either<u32, NativeFailure> {
+        match self.core.handover_write(bytes) {
+            Ok(taken) => Either::A(taken as u32),
+            Err(failure) => Either::B(failure.into()),
+        }
     }
 
     /// The handover is complete, or failed with that message.

@@ -29,10 +29,7 @@ pub enum NativeEvent {
     Handover {
         attempt: u32,
     },
-    HandoverWritten {
-        id: u32,
-        failure: Option<NativeFailure>,
-    },
+    HandoverRoom,
     Commit,
     Aborted {
         message: String,
@@ -92,9 +89,7 @@ impl From<Event> for NativeEvent {
             Event::Prepare { attempt, generation } => NativeEvent::Prepare { attempt, generation },
             Event::Restarting { pid } => NativeEvent::Restarting { pid },
             Event::Handover { attempt } => NativeEvent::Handover { attempt },
-            Event::HandoverWritten { id, failure } => {
-                NativeEvent::HandoverWritten { id, failure: failure.map(Into::into) }
-            }
+            Event::HandoverRoom => NativeEvent::HandoverRoom,
             Event::Commit => NativeEvent::Commit,
             Event::Aborted { message } => NativeEvent::Aborted { message },
             Event::Adopted => NativeEvent::Adopted,

@@ -2,6 +2,7 @@
 
 use super::attempt::Attempt;
 use super::clients::Asker;
+use super::handover::Writer;
 use super::launch::Launched;
 use super::running::Running;
 use super::succession::{Drains, Elder};
@@ -11,7 +12,6 @@ use crate::message::{Drainer, Frame, Hello, LETS_GO};
 use crate::restart::{self, Action, Peer, Reason, State};
 use crate::spawn::{self, Report};
 use crate::successor;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -77,9 +77,10 @@ impl Running {
     pub(super) fn launched(&mut self, attempt: u32, launched: Launched) {
         let current = attempt == self.attempts && self.restart.state() == State::Preparing;
         let generation = self.shared.generation + 1;
-        let made = Attempt::new(launched, generation, Arc::clone(&self.sink), self.greeting());
+        let made = Attempt::new(launched, generation, self.greeting());
         match made {
             Ok(made) if current => {
+                lock(&self.shared.view).handover = made.handover.as_ref().map(Writer::end);
                 self.attempt = Some(made);
                 self.step(restart::Event::Launched);
             }

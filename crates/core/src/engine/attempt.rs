@@ -2,11 +2,11 @@
 //!
 //! Dropping it closes every descriptor that was made for it. A process that still lives must be [`Attempt::undo`]ne.
 
+use super::Command;
 use super::clients::Undone;
 use super::ended::{Ended, summary};
 use super::handover::Writer;
 use super::launch::Launched;
-use super::{Command, Sink};
 use crate::channel::{self, Incoming, Outgoing, Received, send_now};
 use crate::error::{Code, Failure};
 use crate::message::{Frame, Hello};
@@ -56,6 +56,8 @@ pub(crate) enum Input {
     Channel(Received),
     /// True: the ready byte. False: the pipe was closed without one.
     Ready(bool),
+    /// The handover pipe, which was full, takes bytes again.
+    Room,
 }
 
 impl Attempt {
@@ -63,12 +65,12 @@ impl Attempt {
     ///
     /// # Errors
     /// When the runtime cannot watch a descriptor. The new generation then hears ABORT, and ends.
-    pub fn new(launched: Launched, generation: u32, sink: Sink, hello: Hello) -> io::Result<Attempt> {
+    pub fn new(launched: Launched, generation: u32, hello: Hello) -> io::Result<Attempt> {
         let end = Arc::new(launched.channel);
         let watched = (|| {
             let (incoming, outgoing) = channel::open(Arc::clone(&end))?;
             let readiness = pipe::Receiver::from_owned_fd(launched.readiness)?;
-            let handover = Writer::new(launched.handover, sink)?;
+            let handover = Writer::new(launched.handover)?;
             Ok((launched.launcher.into_async()?, incoming, outgoing, readiness, handover))
         })();
         let (launcher, incoming, outgoing, readiness, handover) = watched.inspect_err(|error: &io::Error| {
@@ -120,10 +122,17 @@ impl Attempt {
                 true => std::future::pending().await,
             }
         };
+        let room = async {
+            match &self.handover {
+                Some(writer) => writer.room().await,
+                None => std::future::pending().await,
+            }
+        };
         let input = tokio::select! {
             received = incoming => Input::Channel(received),
             said = readiness => Input::Ready(said),
             report = launcher => Input::Launcher(report),
+            () = room => Input::Room,
         };
         match &input {
             Input::Ready(_) => self.readiness = None,
@@ -272,9 +281,7 @@ impl Attempt {
     /// Ends whatever lives of it. The word and the signal go out at once; the future waits for the end.
     pub fn end(mut self, why: &str) -> impl Future<Output = ()> + Send + 'static {
         send_now(self.end.as_fd(), &Frame::Abort(why.into()));
-        if let Some(writer) = self.handover.take() {
-            writer.abandon();
-        }
+        self.handover = None;
         self.launcher.kill();
         async move {
             let reaped = async {

@@ -16,7 +16,6 @@ pub(crate) enum Command {
         attempt: u32,
         message: String,
     },
-    HandoverWrite(u32, Vec<Vec<u8>>),
     HandoverDone {
         attempt: u32,
         failure: Option<String>,

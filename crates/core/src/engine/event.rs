@@ -42,13 +42,8 @@ pub enum Event {
         /// Which restart this is; the answer names it.
         attempt: u32,
     },
-    /// A chunk of the handover is in the pipe, or could not be written.
-    HandoverWritten {
-        /// The chunk's id.
-        id: u32,
-        /// Why it could not.
-        failure: Option<Failure>,
-    },
+    /// The handover pipe, which was full, takes bytes again.
+    HandoverRoom,
     /// Begin to accept, then [`super::Engine::serving`] in the same turn.
     Commit,
     /// The restart that started this process was called off: end.

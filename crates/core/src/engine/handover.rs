@@ -1,88 +1,104 @@
-//! The handover pipe's writing end: bytes of the old generation's state, written by a task so that a full pipe makes
-//! nobody else wait.
+//! The handover pipe's writing end. JavaScript's thread writes as much as the pipe takes, straight from the application's
+//! own buffers; the engine waits for room, so that a full pipe makes nobody else wait, and closes the pipe.
 
-use super::{Event, Sink};
+use super::lock;
 use crate::error::{Code, Failure};
 use rustix::io::Errno;
-use shellflip::lifecycle::PipeWriter;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use tokio::io::AsyncWriteExt;
-use tokio::net::unix::pipe;
-use tokio::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::net::unix::pipe::Sender;
+use tokio::sync::Notify;
 
-/// The old generation's end. Dropping it, once what was queued is written, is the end of the stream.
+/// The engine's side. Dropping it closes the pipe: the end of the stream.
 pub(crate) struct Writer {
-    pieces: mpsc::UnboundedSender<(u32, Vec<Vec<u8>>)>,
-    task: tokio::task::JoinHandle<()>,
-    broken: Arc<AtomicBool>,
-    /// Pieces that are not in the pipe yet.
-    waiting: Arc<AtomicUsize>,
+    end: Arc<End>,
+}
+
+/// JavaScript's side.
+pub(crate) struct End {
+    /// `None`: closed. Held while a write is under way, which takes microseconds: the pipe is not closed under it.
+    pipe: Mutex<Option<Arc<Sender>>>,
+    /// JavaScript had more than it took.
+    full: AtomicBool,
+    asked: Notify,
+    broken: AtomicBool,
 }
 
 impl Writer {
-    pub fn new(end: OwnedFd, sink: Sink) -> io::Result<Writer> {
-        let pipe: PipeWriter = Box::pin(pipe::Sender::from_owned_fd(end)?);
-        let (pieces, queue) = mpsc::unbounded_channel();
-        let broken = Arc::new(AtomicBool::new(false));
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let task = tokio::spawn(write(pipe, queue, sink, Arc::clone(&broken), Arc::clone(&waiting)));
-        Ok(Writer { pieces, task, broken, waiting })
+    pub fn new(end: OwnedFd) -> io::Result<Writer> {
+        let pipe = Mutex::new(Some(Arc::new(Sender::from_owned_fd(end)?)));
+        let (full, broken) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Writer { end: Arc::new(End { pipe, full, asked: Notify::new(), broken }) })
+    }
+
+    pub fn end(&self) -> Arc<End> {
+        Arc::clone(&self.end)
     }
 
     /// The pipe is full: the new generation does not read.
     pub fn stuck(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
+        self.end.full.load(Ordering::Relaxed)
     }
 
     /// Nobody reads any more.
     pub fn broken(&self) -> bool {
-        self.broken.load(Ordering::Relaxed)
+        self.end.broken.load(Ordering::Relaxed)
     }
 
-    pub fn write(&self, id: u32, piece: Vec<Vec<u8>>) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        // A task that has ended has reported why.
-        let _ = self.pieces.send((id, piece));
-    }
-
-    /// Gives up: what is queued is not written.
-    pub fn abandon(self) {
-        self.task.abort();
+    /// Waits until a pipe that was full when JavaScript wrote takes bytes again, or will not ever. Cancel-safe.
+    pub async fn room(&self) {
+        while !self.stuck() {
+            self.end.asked.notified().await;
+        }
+        let pipe = lock(&self.end.pipe).clone();
+        if let Some(pipe) = pipe {
+            // An error shows at the next write.
+            let _ = pipe.writable().await;
+        }
+        self.end.full.store(false, Ordering::Relaxed);
     }
 }
 
-async fn write(
-    mut pipe: PipeWriter,
-    mut queue: mpsc::UnboundedReceiver<(u32, Vec<Vec<u8>>)>,
-    sink: Sink,
-    broken: Arc<AtomicBool>,
-    waiting: Arc<AtomicUsize>,
-) {
-    while let Some((id, piece)) = queue.recv().await {
-        match write_all(&mut pipe, piece).await {
-            Ok(()) => {
-                waiting.fetch_sub(1, Ordering::Relaxed);
-                sink(Event::HandoverWritten { id, failure: None });
-            }
-            Err(error) => {
-                broken.store(true, Ordering::Relaxed);
-                let text = match error.raw_os_error() == Some(Errno::PIPE.raw_os_error()) {
-                    true => "the new generation closed the handover pipe before it had read everything".into(),
-                    false => format!("the handover pipe cannot be written: {error}"),
-                };
-                sink(Event::HandoverWritten { id, failure: Some(Failure::new(Code::HandoverFailed, text)) });
-                return;
+impl Drop for Writer {
+    fn drop(&mut self) {
+        lock(&self.end.pipe).take();
+    }
+}
+
+impl End {
+    /// How many of these bytes the pipe has taken. 0: it is full, and [`Writer::room`] ends when that has changed. There
+    /// must be at least one byte.
+    pub fn write(&self, bytes: &[u8]) -> Result<usize, Failure> {
+        let pipe = lock(&self.pipe);
+        let Some(pipe) = &*pipe else { return Err(called_off()) };
+        loop {
+            match pipe.try_write(bytes) {
+                Ok(taken) => return Ok(taken),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.full.store(true, Ordering::Relaxed);
+                    self.asked.notify_one();
+                    return Ok(0);
+                }
+                Err(error) => {
+                    self.broken.store(true, Ordering::Relaxed);
+                    let text = match error.raw_os_error() == Some(Errno::PIPE.raw_os_error()) {
+                        true => "the new generation closed the handover pipe before it had read everything".into(),
+                        false => format!("the handover pipe cannot be written: {error}"),
+                    };
+                    return Err(Failure::new(Code::HandoverFailed, text));
+                }
             }
         }
     }
 }
 
-async fn write_all(pipe: &mut PipeWriter, piece: Vec<Vec<u8>>) -> io::Result<()> {
-    for chunk in piece {
-        pipe.write_all(&chunk).await?;
-    }
-    Ok(())
+/// There is no pipe, or not any more.
+pub(crate) fn called_off() -> Failure {
+    Failure::new(Code::HandoverFailed, "the restart has been called off")
 }
+
+#[cfg(test)]
+mod tests;

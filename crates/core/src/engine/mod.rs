@@ -109,6 +109,8 @@ pub(crate) struct View {
     /// Our end of the channel to the old generation, or its readiness pipe, for SERVING.
     pub old: Old,
     pub drainers: Vec<succession::Drains>,
+    /// Of the present attempt, or the last one's, which takes nothing any more.
+    pub handover: Option<Arc<handover::End>>,
     /// What a launch needs besides what JavaScript knows.
     pub socket: Option<OwnedFd>,
 }
@@ -205,9 +207,14 @@ impl Engine {
         self.send(Command::PrepareFailed { attempt, message });
     }
 
-    /// Queues bytes for the handover pipe; [`Event::HandoverWritten`] follows.
-    pub fn handover_write(&self, id: u32, piece: Vec<Vec<u8>>) {
-        self.send(Command::HandoverWrite(id, piece));
+    /// Writes to the handover pipe: how many of these bytes, at least one, it has taken. 0: it is full, and
+    /// [`Event::HandoverRoom`] follows.
+    ///
+    /// # Errors
+    /// HANDOVER_FAILED: the new generation does not read any more, or the restart has been called off.
+    pub fn handover_write(&self, bytes: &[u8]) -> Result<usize, Failure> {
+        let end = lock(&self.shared.view).handover.clone();
+        end.ok_or_else(handover::called_off)?.write(bytes)
     }
 
     /// The handover is complete, or has failed.

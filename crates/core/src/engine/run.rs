@@ -83,13 +83,6 @@ impl Running {
             Command::PrepareFailed { attempt, message } if attempt == self.attempts => {
                 self.step(restart::Event::HookFailed(hook_failure(message, "preparing")))
             }
-            Command::HandoverWrite(id, piece) => match self.attempt.as_ref().and_then(|a| a.handover.as_ref()) {
-                Some(writer) => writer.write(id, piece),
-                None => {
-                    let failure = Some(Failure::new(Code::HandoverFailed, "the restart has been called off"));
-                    (self.sink)(Event::HandoverWritten { id, failure });
-                }
-            },
             Command::HandoverDone { attempt, failure: None } if attempt == self.attempts => {
                 if let Some(attempt) = &mut self.attempt {
                     // Closing it is the end of the stream that the new generation reads.
@@ -174,6 +167,7 @@ impl Running {
                 }
             }
             Input::Ready(false) => self.readiness_closed(),
+            Input::Room => (self.sink)(Event::HandoverRoom),
         }
     }
 

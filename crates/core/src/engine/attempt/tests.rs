@@ -41,7 +41,7 @@ fn greeted() -> (Attempt, OwnedFd, io::PipeWriter) {
         listeners: vec![],
         program: Default::default(),
     };
-    let mut attempt = Attempt::new(launched, 2, Arc::new(|_| {}), hello()).unwrap();
+    let mut attempt = Attempt::new(launched, 2, hello()).unwrap();
     attempt.greeted(hello());
     (attempt, theirs, notify)
 }
