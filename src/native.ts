@@ -11,6 +11,7 @@ import type * as Binding from './native/binding.cjs'
 
 export type {
   Engine,
+  HandoverReader,
   NativeAddress,
   NativeClaim,
   NativeEngineOptions,

@@ -5,15 +5,11 @@
  */
 import type { Readable } from 'node:stream'
 import { deferred } from './deferred'
-import { fromNative } from './failures'
-import { LoopHold } from './hold'
+import type { Chunk, Incoming } from './incoming'
 import { isMainThread } from './late'
-import { native } from './native'
+import { native, requireNative } from './native'
 
-/** Null at the end. */
-type Chunk = Buffer | null
-
-const hold = new LoopHold()
+let incoming: Incoming | null = null
 /** Read to find out what it is, and not taken by anybody yet. */
 const looked: Chunk[] = []
 /** True if bytes come for the application; the service's word, or what the first bytes say. */
@@ -40,28 +36,55 @@ export function receive(): Readable | null {
   if (taken || native()?.inheritance().old !== true || !isMainThread()) return null
   taken = true
   const stream = require('node:stream') as typeof import('node:stream')
+  const { CHUNK_BYTES } = require('./incoming') as typeof import('./incoming')
+  let forUs: boolean | null = null
   return new stream.Readable({
+    highWaterMark: CHUNK_BYTES,
     read() {
-      look()
-        .then(async (forUs) => (forUs ? next() : null))
-        .then(
-          (chunk) => this.push(chunk),
-          (error: Error) => this.destroy(error),
-        )
+      if (forUs) {
+        fill(this)
+        return
+      }
+      look().then(
+        (isRaw) => {
+          forUs = isRaw
+          if (isRaw) fill(this)
+          else this.push(null)
+        },
+        (error: Error) => this.destroy(error),
+      )
     },
   })
+}
+
+/** Gives the stream as much as it takes, now and when there is more. */
+function fill(stream: Readable): void {
+  try {
+    while (!stream.destroyed) {
+      const chunk = take()
+      if (chunk === undefined) {
+        whenMore(() => fill(stream))
+        return
+      }
+      if (!stream.push(chunk)) return
+    }
+  } catch (error) {
+    stream.destroy(error as Error)
+  }
 }
 
 /** Reads as much as it takes to tell, once. */
 function look(): Promise<boolean> {
   const { beginsAsState } = require('./state') as typeof import('./state')
   verdict ??= (async () => {
+    const seen: Chunk[] = []
     for (let head = Buffer.alloc(0); ; ) {
-      const chunk = await read()
-      looked.push(chunk)
+      const chunk = await next()
+      seen.push(chunk)
       if (chunk !== null) head = Buffer.concat([head, chunk])
       const state = chunk === null ? false : beginsAsState(head)
       if (state === undefined) continue
+      looked.push(...seen)
       raw.resolve(!state)
       return raw.promise
     }
@@ -69,20 +92,28 @@ function look(): Promise<boolean> {
   return verdict
 }
 
-function next(): Promise<Chunk> {
-  const chunk = looked.shift()
-  return chunk === undefined ? read() : Promise.resolve(chunk)
+async function next(): Promise<Chunk> {
+  for (;;) {
+    const chunk = take()
+    if (chunk !== undefined) return chunk
+    await new Promise<void>(whenMore)
+  }
 }
 
-function read(): Promise<Chunk> {
-  const chunk = deferred<Chunk>()
-  const addon = native()
-  if (addon === null) chunk.resolve(null)
-  else {
-    addon.readHandover(({ chunk: bytes, failure }) => {
-      if (failure === undefined) chunk.resolve(bytes ?? null)
-      else chunk.reject(fromNative(failure))
-    })
+/** The next chunk; undefined if there is nothing at present. */
+function take(): Chunk | undefined {
+  const chunk = looked.shift()
+  return chunk === undefined ? pipe().take() : chunk
+}
+
+function whenMore(go: () => void): void {
+  pipe().whenMore(go)
+}
+
+function pipe(): Incoming {
+  if (incoming === null) {
+    const { Incoming } = require('./incoming') as typeof import('./incoming')
+    incoming = new Incoming((onReadable) => new (requireNative().HandoverReader)(onReadable))
   }
-  return hold.during(chunk.promise)
+  return incoming
 }

@@ -70,6 +70,19 @@ export declare class Engine {
   progress(): NativeProgress | null
 }
 
+/** Reads what the old generation hands over. Needs no engine. */
+export declare class HandoverReader {
+  /** `onReadable` is what `wait()` calls; it does not keep the event loop alive. */
+  constructor(onReadable: () => void)
+  /**
+   * Reads into that buffer, which must not be empty, and waits for nothing: the number of bytes, null at the end of the
+   * stream. 0: nothing at present, so `wait()`.
+   */
+  read(into: Buffer): number | NativeFailure | null
+  /** Has `onReadable` called once, when `read()` would give something else than 0. */
+  wait(): void
+}
+
 /**
  * One of the crate's coordinators with one handle held. Collecting it fires only the crate's signal, which no
  * JavaScript listens to: `src/shutdown.ts` has its own.
@@ -151,14 +164,6 @@ export interface NativeAddress {
   port?: number
   /** A path, for unix. A leading NUL: an abstract name (Linux). */
   path?: string
-}
-
-/** A chunk of what the old generation hands over. Neither bytes nor a failure: the end. */
-export interface NativeChunk {
-  /** Bytes. */
-  chunk?: Buffer
-  /** Why there are none. */
-  failure?: NativeFailure
 }
 
 /** What `listen` gets: a descriptor that is JavaScript's to own. Where `failure` is set, nothing else is. */
@@ -348,9 +353,6 @@ export interface NativeVersions {
   /** The oldest. */
   oldest: number
 }
-
-/** Asks for the next chunk of what the old generation hands over. May be called before there is an engine. */
-export declare function readHandover(onChunk: (chunk: NativeChunk) => void): void
 
 /** Asks for a restart and blocks this thread until the outcome is known; timeout 0: for ever. */
 export declare function restartBlocking(path: string, timeoutMs: number): NativeReply

@@ -7,6 +7,7 @@ mod client;
 mod convert;
 mod engine;
 mod event;
+mod handover;
 mod process;
 mod shutdown;
 mod watched;

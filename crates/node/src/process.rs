@@ -1,9 +1,6 @@
 //! What concerns this process as a whole: what it was started with, and replacing it.
 
 use crate::convert::NativeFailure;
-use napi::Status;
-use napi::bindgen_prelude::{Buffer, Function};
-use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use rustix::fs::OFlags;
 use rustix::io::FdFlags;
@@ -66,39 +63,15 @@ pub fn inheritance() -> NativeInheritance {
     found().shown.clone()
 }
 
+/// The handover pipe's reading end.
+pub(crate) fn inherited_pipe() -> Option<Reader> {
+    found().handover.clone()
+}
+
 /// The inheritance itself, for the first engine. A later one starts as if alone.
 pub(crate) fn take_inheritance() -> Inheritance {
     let taken = found().rest.lock().unwrap_or_else(PoisonError::into_inner).take();
     taken.unwrap_or_else(|| Inheritance { generation: found().shown.generation, ..Inheritance::default() })
-}
-
-/// A chunk of what the old generation hands over. Neither bytes nor a failure: the end.
-#[napi(object)]
-pub struct NativeChunk {
-    /// Bytes.
-    pub chunk: Option<Buffer>,
-    /// Why there are none.
-    pub failure: Option<NativeFailure>,
-}
-
-/// Asks for the next chunk of what the old generation hands over. May be called before there is an engine.
-#[napi(ts_args_type = "onChunk: (chunk: NativeChunk) => void")]
-pub fn read_handover(on_chunk: Function<'_, NativeChunk, ()>) -> napi::Result<()> {
-    let callback: ThreadsafeFunction<NativeChunk, (), NativeChunk, Status, false, true> =
-        on_chunk.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?;
-    let reply = move |read: Result<Option<Vec<u8>>, Failure>| {
-        let (chunk, failure) = match read {
-            Ok(chunk) => (chunk.map(Buffer::from), None),
-            Err(failure) => (None, Some(failure.into())),
-        };
-        // An environment that is being torn down takes no more calls; then there is nobody to tell.
-        let _ = callback.call(NativeChunk { chunk, failure }, ThreadsafeFunctionCallMode::NonBlocking);
-    };
-    match &found().handover {
-        Some(reader) => reader.chunk(Box::new(reply)),
-        None => reply(Ok(None)),
-    }
-    Ok(())
 }
 
 /// This generation is about to end of that error, and no engine has begun: the old one tells whoever asked.

@@ -3,6 +3,7 @@ mod world;
 
 use super::*;
 use crate::Code;
+use crate::handover::tests::read_all as sent_by;
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd};
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 use std::os::unix::net::UnixStream;
@@ -16,8 +17,8 @@ fn an_empty_environment_is_the_first_generation() {
     assert!(found.wiped.is_empty() && found.warnings.is_empty() && found.listeners.is_empty());
 }
 
-#[tokio::test]
-async fn a_whole_inheritance_is_taken_over_and_wiped() {
+#[test]
+fn a_whole_inheritance_is_taken_over_and_wiped() {
     let (ready_reading, ready) = fifo();
     let (handover, writing) = fifo();
     let (_directory, restart) = unix_listener();
@@ -47,9 +48,7 @@ async fn a_whole_inheritance_is_taken_over_and_wiped() {
     assert_eq!(rustix::io::read(&ready_reading, &mut [0; 2]).unwrap(), 1);
     rustix::io::write(&writing, b"state").unwrap();
     drop(writing);
-    let mut state = String::new();
-    read_all_of(found.handover.take().unwrap(), &mut state).await;
-    assert_eq!(state, "state");
+    assert_eq!(sent_by(&found.handover.take().unwrap()), b"state");
 }
 
 #[test]
@@ -212,16 +211,14 @@ fn a_generation_that_is_no_number_is_ignored_or_inheritance() {
 }
 
 /// Run by the test below, in a process of its own whose environment names real descriptors.
-#[tokio::test]
+#[test]
 #[ignore = "the other process of this_process_takes_over_what_it_was_given"]
-async fn reads_this_process() {
+fn reads_this_process() {
     let mut found = read(&Process);
     assert!(found.broken.is_none(), "{:?}", found.broken);
     assert!(is_cloexec(found.readiness.as_ref().unwrap()));
     assert_eq!(sys::with_borrowed(7, |fd| fcntl_getfd(fd).unwrap()), Some(FdFlags::CLOEXEC));
-    let mut state = String::new();
-    read_all_of(found.handover.take().unwrap(), &mut state).await;
-    assert_eq!(state, "from the old generation\n");
+    assert_eq!(sent_by(&found.handover.take().unwrap()), b"from the old generation\n");
     assert_eq!(found.wiped, [READINESS, HANDOVER]);
     assert!(ALL.iter().all(|name| std::env::var_os(name).is_none()));
     let again = read(&Process);
@@ -241,13 +238,4 @@ fn this_process_takes_over_what_it_was_given() {
         .unwrap();
     let output = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success() && output.contains("1 passed"), "{output}{}", String::from_utf8_lossy(&done.stderr));
-}
-
-async fn read_all_of(reader: crate::handover::Reader, text: &mut String) {
-    loop {
-        let (reply, chunk) = tokio::sync::oneshot::channel();
-        reader.chunk(Box::new(|chunk| drop(reply.send(chunk))));
-        let Some(chunk) = chunk.await.unwrap().unwrap() else { return };
-        text.push_str(std::str::from_utf8(&chunk).unwrap());
-    }
 }
