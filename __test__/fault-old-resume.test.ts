@@ -1,6 +1,7 @@
 /**
  * The new generation dies when it has been adopted, before the old one has stopped accepting: the old one is the service
- * again. And right after: nobody is, and the old one ends what it has. One that was told to end is no loss.
+ * again. And right after: nobody is, and the old one ends what it has. One that was told to end is no loss. What becomes of
+ * still older ones meanwhile does not matter.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,6 +14,8 @@ import type { Service } from './support/spawn'
 
 /** The old one has 250 ms to stop; a machine that is too slow for the new one to die in that time gets another try. */
 const TRIES = 5
+/** So many answers in a row are by one process only if no other answers. */
+const ASKED = 20
 
 /** What the fixture's pid file says, if it has one. */
 function pidFileOf({ directory }: Service): string | null {
@@ -97,6 +100,26 @@ it('a new generation that is told to end when it is adopted is not taken back fr
   expect(await exitOf(service, pid)).toEqual({ pid, code: 0, signal: 0 })
   expect((await service.firstExit).code).toBe(0)
   await service.clean()
+})
+
+it('an older generation that ends while the old one lets go does not bring that back to the coordination socket', async () => {
+  const { service, pid, port } = await serving('kills-oldest-when-adopted.mjs')
+  const second = await service.restart()
+  const asked = askRestart(service)
+  const third = await eventOf(service, 'listening', 3)
+  const blocked = get({ port }, '/block')
+  await service.event('blocked')
+  tell(service, 'go')
+  expect((await asked).code).toBe(0)
+  tell(service, 'unblock')
+  expect(JSON.parse((await blocked).body)).toEqual({ pid: second.pid, generation: 2 })
+  expect(await exitOf(service, pid)).toMatchObject({ signal: 9 })
+  // Two that answer would take turns.
+  for (let time = 0; time < ASKED; time++)
+    expect(await status(service)).toMatchObject({ pid: third.pid, generation: 3 })
+  tell(service, 'released')
+  expect(await exitOf(service, second.pid)).toEqual({ pid: second.pid, code: 0, signal: 0 })
+  await service.end(third.pid)
 })
 
 it('a new generation that dies when the restart is complete is not taken back from: the old one drains and ends', async () => {

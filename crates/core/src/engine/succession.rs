@@ -126,8 +126,11 @@ impl Running {
         self.elder = None;
         self.trace("the old generation has ended".into());
         self.succeed(successor::Event::OldGone);
-        // Nobody else is left to say that the service is not ready yet.
-        self.answer_clients();
+        // Nobody else is left to say that the service is not ready yet. Once it is ours that is settled, and may be over: the
+        // next generation's clients must not be answered by one that drains.
+        if self.restart.state() == restart::State::Starting {
+            self.answer_clients();
+        }
         (self.sink)(Event::OldGone);
     }
 }
