@@ -28,22 +28,21 @@ async function answerLength(port) {
 }
 
 export class Hammer {
-  #sockets
-  #length
+  #port
   #pid
+  #length
+  #sockets = []
 
-  constructor(sockets, length, pid) {
-    this.#sockets = sockets
-    this.#length = length
+  constructor(port, pid, length) {
+    this.#port = port
     this.#pid = pid
+    this.#length = length
   }
 
   /** @param {import('../../__test__/support/load/program.mjs').Program} program */
   static async at({ address, pid }) {
     const port = Number(new URL(address).port)
-    const length = await answerLength(port)
-    const sockets = await Promise.all(Array.from({ length: CONNECTIONS }, () => connected(port)))
-    return new Hammer(sockets, length, pid)
+    return new Hammer(port, pid, await answerLength(port))
   }
 
   /**
@@ -53,6 +52,7 @@ export class Hammer {
    *   has used of its processors
    */
   async run(durationMs) {
+    await this.#connect()
     const usedMs = processorMs(this.#pid)
     const begun = performance.now()
     let answered = 0
@@ -72,6 +72,13 @@ export class Hammer {
 
   close() {
     for (const socket of this.#sockets) socket.destroy()
+  }
+
+  /** On a machine that stood still for a while the server has closed what was idle. */
+  async #connect() {
+    const open = this.#sockets.filter((socket) => socket.readable && socket.writable)
+    const missing = Array.from({ length: CONNECTIONS - open.length }, () => connected(this.#port))
+    this.#sockets = [...open, ...(await Promise.all(missing))]
   }
 
   /** One request after the other, as long as `again` says so. */
