@@ -96,7 +96,10 @@ impl Reader {
             }
         } else if let Some(end) = pipe.end.take().and_then(Arc::into_inner) {
             // An old generation in the middle of writing can finish; without a thread it hears that nobody reads.
-            let drop = move || io::copy(&mut File::from(end), &mut io::sink());
+            let drop = move || {
+                let _ = rustix::io::ioctl_fionbio(&end, false);
+                io::copy(&mut File::from(end), &mut io::sink())
+            };
             let _ = std::thread::Builder::new().name("shellflip-pipe".into()).spawn(drop);
         }
     }
@@ -193,12 +196,11 @@ impl Pipe {
 fn watch(pipe: &Weak<Mutex<Pipe>>, end: &OwnedFd, demands: &Receiver<Demand>) {
     let mut everything = false;
     loop {
-        let first = if everything { None } else { demands.recv().ok() };
-        if first.is_none() && !everything {
-            return;
-        }
         let mut replies = Vec::new();
-        everything |= heard(first, &mut replies);
+        if !everything {
+            let Ok(first) = demands.recv() else { return };
+            everything = heard([first], &mut replies);
+        }
         // Bytes, the end, or an error: a read will tell.
         let _ = rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(end, PollFlags::IN)], None));
         let more = !everything || pipe.upgrade().is_some_and(|pipe| lock(&pipe).keep());
