@@ -112,6 +112,16 @@ describe('the first restart would end', () => {
     expect(nameIn(shell, { SUPERVISOR_ENABLED: '1' })).toBeNull()
   })
 
+  it('what shellflip run started, which waits for the service', () => {
+    const env = { NOTIFY_SOCKET: '@shellflip' }
+    expect(nameIn([...npmStart, [1, 'shellflip', ['shellflip', 'run', '--', 'npm', 'start']]], env)).toBe(
+      'shellflip run',
+    )
+    expect(nameIn([[1, 'shellflip']], env)).toBeNull()
+    expect(nameIn([[9, 'shellflip'], ...npmStart, [1, 'shellflip']], env)).toBeNull()
+    expect(detectSupervisor(world([npmStart[0]!, [1, 'shellflip']], env))?.advice).toMatch(/ -- node server\.js/)
+  })
+
   it('and the advice says what to do', () => {
     for (const name of ['tini', 'runsv', 'systemd']) {
       const env = name === 'systemd' ? { SYSTEMD_EXEC_PID: '100' } : {}

@@ -28,6 +28,7 @@ const fronts = [
   ['podman-init', ['./podman-init', '--', ...node], 'podman-init'],
   ['a shell', ['sh', '-c', `${node.join(' ')}; exit $?`], 'pid 1'],
   ['npm start', ['npm', 'start'], 'pid 1'],
+  ['run, and npm start', [shellflip, 'run', '--', 'npm', 'start'], 'shellflip run'],
   ...(nodeRun ? ([['node --run start', [process.execPath, '--run', 'start'], 'pid 1']] as const) : []),
 ] as const
 
@@ -65,7 +66,7 @@ describe('the first process of a container', () => {
     expect(code).toBe(1)
     expect(stderr).toContain('ERR_SHELLFLIP_UNSUPPORTED')
     expect(stderr).toContain(`a restart here would end the service (${name}): `)
-    expect(stderr).toContain('start it as `shellflip run -- node server.js`')
+    expect(stderr).toContain('`shellflip run -- node server.js`')
     expect((await service.cli('status')).code).toBe(0)
   })
 

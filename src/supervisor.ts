@@ -37,6 +37,7 @@ const WRAPPER_SCRIPT = /(^|\/)(npm|npx|yarn|pnpm|tsx)(-cli)?(\.[cm]?js)?(\/|$)/
 const RUNTIME = /(^|\/)(node|bun)$/
 const PYTHON = /^python[\d.]*$/
 const SHELL = /^(sh|ash|dash|bash|zsh|ksh|busybox)$/
+const RUN = 'shellflip run'
 /** More ancestors than any chain of wrappers has. */
 const MOST_ANCESTORS = 16
 
@@ -69,7 +70,7 @@ export function detectSupervisor(world: SupervisorWorld = realWorld): Supervisor
 
 function decide(world: SupervisorWorld): Supervisor | null {
   const { env } = world
-  if (isFollowed(world)) return null
+  if (isFollowed(world)) return isHiddenFromRun(world) ? supervisorNamed(RUN) : null
   if (env.pm_id !== undefined && world.ipc) return supervisorNamed('PM2')
   if (world.pid === 1) return supervisorNamed('pid 1')
   if (env.SYSTEMD_EXEC_PID === String(world.pid)) return supervisorNamed('systemd')
@@ -100,6 +101,19 @@ function decide(world: SupervisorWorld): Supervisor | null {
 function isFollowed({ env, exists }: SupervisorWorld): boolean {
   const { NOTIFY_SOCKET: socket = '' } = env
   return socket.startsWith('@') || (socket.startsWith('/') && exists(socket))
+}
+
+/** `shellflip run` follows what it has started itself: behind `npm start` it does not see the service. */
+function isHiddenFromRun(world: SupervisorWorld): boolean {
+  let next = world.ppid
+  for (let i = 0; i < MOST_ANCESTORS && next > 0; i++) {
+    const ancestor = readProcess(world, next)
+    if (ancestor === null) return false
+    if (ancestor.name === 'shellflip') return i > 0
+    if (!isWrapper(world, ancestor)) return false
+    next = ancestor.ppid
+  }
+  return false
 }
 
 function isServiceOfOldSystemd(env: SupervisorWorld['env']): boolean {
@@ -172,6 +186,12 @@ function adviceFor(name: string): string {
     return (
       'PM2 starts another copy as soon as the old generation exits: run the service without PM2, under systemd with ' +
       'Type=notify or under `shellflip run`, or let PM2 start `shellflip run -- node server.js`'
+    )
+  }
+  if (name === RUN) {
+    return (
+      'it follows only the process that it has started itself, which waits for the service here: give it the program of ' +
+      'the service, as `shellflip run -- node server.js`'
     )
   }
   if (name === 'pid 1')
