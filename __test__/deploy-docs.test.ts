@@ -10,7 +10,7 @@ import { parseAllDocuments } from 'yaml'
 import { temporaryDirectory } from './support/directory'
 import { get } from './support/http'
 import { isRoot } from './support/privileges'
-import { until } from './support/processes'
+import { childOf, until } from './support/processes'
 import { blocks } from './support/readme'
 import { root, run } from './support/run'
 import { type Service, start } from './support/spawn'
@@ -67,9 +67,9 @@ async function expectRestarts(service: Service, restart: string[], environment: 
     () => service.output.text(),
   )
   expect(ready()).toMatchObject([{ supported: true }, { generation: 2 }])
-  const first = service.processes().find(({ parent }) => parent === service.pid)
-  expect(first?.command).toMatch(/shellflip run -- node server\.mjs/)
-  process.kill(first?.pid ?? 0, 'SIGTERM')
+  const first = childOf(service.pid)
+  expect(first.command).toMatch(/shellflip run -- node server\.mjs/)
+  process.kill(first.pid, 'SIGTERM')
   expect(await service.firstExit).toEqual({ code: 0, signal: null })
   await service.clean()
   // In either order: the old one drains in its own time.

@@ -5,7 +5,7 @@ import { startLoad } from './support/load/load.mjs'
 import { Program } from './support/load/program.mjs'
 import { target } from './support/load/target.mjs'
 import { needsRoot } from './support/privileges'
-import { processes, until, zombies } from './support/processes'
+import { childOf, processes, until, zombies } from './support/processes'
 import { run, shellflip } from './support/run'
 import { start } from './support/spawn'
 
@@ -21,8 +21,7 @@ needsRoot()
 it('twenty restarts under load as PID 1: no request fails, no zombie stays', { timeout: 120_000 }, async () => {
   const program = await Program.start('examples/http.mjs', { front: [...CONTAINER, shellflip, 'run', '--'] })
   onTestFinished(() => program.kill())
-  const first = processes().find(({ parent }) => parent === program.pid)
-  if (first === undefined) throw new Error('there is no PID 1')
+  const first = childOf(program.pid)
   const load = startLoad(target(program.address))
   // Pids are those inside: the first generation's is not known outside.
   let pid = 0
@@ -57,12 +56,12 @@ it.each([
 it('orphans of children are reaped', async () => {
   const service = start('leaves-orphans.mjs', { file: CONTAINER[0], execArgv: INSIDE })
   await service.event('orphans')
-  const first = processes().find(({ parent }) => parent === service.pid)
-  const children = () => processes().filter(({ parent }) => parent === first?.pid)
+  const first = childOf(service.pid)
+  const children = () => processes().filter(({ parent }) => parent === first.pid)
   await until(
     () => children().length === 1,
     () => JSON.stringify(children()),
   )
-  process.kill(first?.pid ?? 0, 'SIGTERM')
+  process.kill(first.pid, 'SIGTERM')
   expect(await service.firstExit).toMatchObject({ code: 0 })
 })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { temporaryDirectory } from './support/directory'
 import { needsRoot } from './support/privileges'
-import { alive, gone, until } from './support/processes'
+import { alive, childOf, gone, until } from './support/processes'
 import { shellflip } from './support/run'
 import { type Service, start } from './support/spawn'
 import { install, names, needsItsUser, Supervised, said } from './support/supervisors'
@@ -92,8 +92,7 @@ describe('run in a container', () => {
         expect((await service.cli('restart')).code).toBe(0)
         expect((await ready(service.directory, service, generation)).at(-1)).toMatchObject({ generation })
       }
-      const [first] = service.processes().filter(({ parent }) => parent === service.pid)
-      process.kill(first?.pid ?? 0, 'SIGTERM')
+      process.kill(childOf(service.pid).pid, 'SIGTERM')
       expect(await service.firstExit).toEqual({ code: 0, signal: null })
       await service.clean()
     },

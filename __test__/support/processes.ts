@@ -31,6 +31,13 @@ export function processes(): Process[] {
     .filter((found) => found !== undefined)
 }
 
+/** A child of that process. Throws if there is none: a signal to nobody's pid would be one to the tests themselves. */
+export function childOf(pid: number): Process {
+  const child = processes().find(({ parent }) => parent === pid)
+  if (child === undefined) throw new Error(`process ${pid} has no child`)
+  return child
+}
+
 /** The children of a process that nobody has waited for. */
 export function zombies(pid: number): Process[] {
   return processes().filter(({ parent, state }) => parent === pid && state === 'Z')
